@@ -1,0 +1,43 @@
+# Thin: set-up, then the script that does the work. `make repro` and `make test` work as the first command in a clone.
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+READY := $(VENV)/.ready
+
+.PHONY: setup repro test test-all lint bench bench-table lock
+
+setup: $(READY) ## .venv, the pinned packages and this one
+
+repro: $(READY) ## data/ (or DATA=FOLDER) -> report; PARAMS=FILE, NAME=NAME and STUDY=NAME go with it
+	@python pipelines/repro.py $(if $(DATA),--data "$(DATA)") $(if $(PARAMS),--params "$(PARAMS)") \
+		$(if $(NAME),--name "$(NAME)") $(if $(STUDY),--study "$(STUDY)")
+
+test: $(READY) ## all tests but the slow ones
+	@python -m pytest -m "not slow"
+
+test-all: $(READY) ## all tests
+	@python -m pytest
+
+lint: $(READY)
+	@ruff check . && ruff format --check . && mypy && lint-imports
+
+bench: $(READY) ## make bench NAME=loader
+	@python benchmarks/$(NAME).py
+
+bench-table: $(READY)
+	@python benchmarks/table.py
+
+lock: $(READY) ## pin every package anew, for Python 3.11 to 3.13
+	@uv pip compile --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock \
+		--custom-compile-command "make lock" --no-emit-index-url --no-emit-find-links --upgrade -q
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "make: $$($(PYTHON) --version 2>&1) will not do; use Python 3.11 to 3.13: make PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "make: $(PYTHON) has no venv module; install it (Debian: apt install python3-venv)" >&2; exit 2; }
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@python -m pip install --quiet --disable-pip-version-check uv
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) uv pip install --quiet -r requirements.lock
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) uv pip install --quiet --no-deps -e .
+	@touch $(READY)

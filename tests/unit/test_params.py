@@ -1,0 +1,59 @@
+import pytest
+
+from twinfolio.errors import ParamsError
+from twinfolio.params import Params, load_params, parse_params
+
+
+def line_of(raw) -> str:
+    with pytest.raises(ParamsError) as caught:
+        parse_params(raw)
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+def test_an_empty_file_means_the_defaults():
+    assert parse_params({}) == Params()
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ({"siamese": {"margin": -0.2}}, ["params.yaml: siamese.margin = -0.2", "greater than 0"]),
+        ({"siamese": {"epochs": "ten"}}, ["siamese.epochs = 'ten'", "integer"]),
+        ({"siamese": {"epochs": 2.5}}, ["siamese.epochs = 2.5", "integer"]),
+        ({"siamese": {"margn": 1}}, ["siamese.margn: unknown key", "margin"]),
+        ({"siamese": {"augmentation": {"crp": 1}}}, ["siamese.augmentation.crp: unknown key", "crop"]),
+        ({"training": {}}, ["training: unknown key", "classify", "siamese"]),
+        ({"split": {"protocol": "blocked"}}, ["split.protocol = 'blocked'", "'random' or 'blocks'"]),
+        ({"split": {"fractions": [0.5, 0.5]}}, ["split.fractions"]),
+        ({"split": {"fractions": [0.5, 0.5, 0.5]}}, ["fractions", "1.5"]),
+        ({"split": {"group_pattern": "p", "groups_file": "g.csv"}}, ["group_pattern", "groups_file"]),
+        ({"sample": {"pages_min": 9, "pages_max": 3}}, ["pages_min = 9", "pages_max = 3"]),
+        ({"trainer": {"devices": 0}}, ["devices = 0"]),
+        ({"siamese": {"head": "fusion", "loss": "contrastive"}}, ["fusion", "contrastive"]),
+        ({"siamese": {"pairs": "episodes"}}, ["episodes", "supcon"]),
+        ({"classify": {"augmentation": {"crop": 512}}}, ["classify.augmentation.crop = 512", "augment.store.size = 224"]),
+        ({"split": 3}, ["split = 3"]),
+        ([1], ["params.yaml"]),
+    ],
+)
+def test_a_bad_file_gets_one_line_with_key_value_and_what_is_allowed(raw, words):
+    line = line_of(raw)
+    for word in words:
+        assert word in line
+
+
+def test_a_missing_file_and_broken_yaml_get_one_line(tmp_path):
+    with pytest.raises(ParamsError, match="no such file"):
+        load_params(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("split: [")
+    with pytest.raises(ParamsError, match="not YAML"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_every_field_says_what_it_is():
+    for section in (field.annotation for field in Params.model_fields.values()):
+        for name, field in section.model_fields.items():
+            inherited = any(name in base.model_fields and base.model_fields[name].description for base in section.__mro__[1:-1] if hasattr(base, "model_fields"))
+            assert field.description or inherited, f"{section.__name__}.{name}"

@@ -1,0 +1,1 @@
+"""Metrics, protocols and their uncertainty as pure functions on NumPy arrays."""

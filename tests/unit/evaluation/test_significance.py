@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+from sklearn.metrics import f1_score
+
+from twinfolio.evaluation import significance
+from twinfolio.evaluation.significance import (
+    bootstrap_interval,
+    bootstrap_macro,
+    bootstrap_ratio,
+    bootstrap_statistic,
+    bootstrap_totals,
+    group_totals,
+    paired_difference,
+    paired_permutation_test,
+    sign_test,
+    wilson_interval,
+)
+
+
+def slow_bootstrap(statistic, groups, n, seed, confidence):
+    """Rows copied group by group, with the same draws."""
+    names = np.unique(groups)
+    draws = np.random.default_rng(seed).integers(len(names), size=(n, len(names)))
+    values = []
+    for drawn in draws:
+        rows = np.concatenate([np.flatnonzero(groups == names[g]) for g in drawn])
+        values.append(statistic(rows))
+    return np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+
+
+@pytest.fixture
+def sample():
+    generator = np.random.default_rng(0)
+    groups = generator.integers(12, size=90)
+    return generator.normal(size=90) + groups / 6, groups
+
+
+def test_the_interval_of_a_mean_is_that_of_copied_groups(sample):
+    values, groups = sample
+    expected = slow_bootstrap(lambda rows: values[rows].mean(), groups, 200, 5, 0.9)
+    assert bootstrap_interval(values, groups, 200, 5, 0.9) == pytest.approx(tuple(expected))
+
+
+def test_the_interval_of_any_statistic_is_that_of_copied_groups(sample):
+    values, groups = sample
+    truth, said = values > 1, np.roll(values, 1) > 0.5
+    expected = slow_bootstrap(lambda rows: f1_score(truth[rows], said[rows]), groups, 50, 1, 0.95)
+    ours = bootstrap_statistic(lambda w: f1_score(truth, said, sample_weight=w), groups, 50, 1)
+    assert ours == pytest.approx(tuple(expected))
+    ratio = bootstrap_ratio(2.0 * (truth & said), truth.astype(float) + said, groups, 50, 1)
+    assert ratio == pytest.approx(tuple(expected))
+
+
+def test_the_interval_of_a_macro_mean_is_that_of_copied_groups(sample):
+    values, groups = sample
+    classes = groups % 4
+
+    def macro(rows):
+        return np.mean([values[rows][classes[rows] == c].mean() for c in np.unique(classes[rows])])
+
+    expected = slow_bootstrap(macro, groups, 100, 2, 0.95)
+    assert bootstrap_macro(values, classes, groups, 100, 2) == pytest.approx(tuple(expected))
+
+
+def test_queries_that_do_not_count_are_left_out(sample):
+    values, groups = sample
+    gaps = np.where(np.arange(90) % 3 == 0, np.nan, values)
+    keep = ~np.isnan(gaps)
+    assert bootstrap_interval(gaps, groups, 100) == bootstrap_interval(values[keep], groups[keep], 100)
+    assert bootstrap_macro(gaps, groups % 3, groups, 100) == bootstrap_macro(
+        values[keep], (groups % 3)[keep], groups[keep], 100
+    )
+
+
+def test_blocks_of_resamples_do_not_change_the_interval(sample, monkeypatch):
+    values, groups = sample
+    whole = bootstrap_interval(values, groups, 50)
+    monkeypatch.setattr(significance, "_BLOCK_CELLS", 40)
+    assert bootstrap_interval(values, groups, 50) == pytest.approx(whole)
+
+
+def test_one_group_alone_has_no_interval():
+    for low, high in (
+        bootstrap_interval([1.0, 2.0], ["p", "p"]),
+        bootstrap_statistic(lambda w: float(w.sum()), ["p", "p"]),
+        bootstrap_totals(np.empty((0, 1)), lambda t: t[:, 0], []),
+    ):
+        assert np.isnan(low)
+        assert np.isnan(high)
+
+
+def test_correlated_rows_of_a_group_widen_the_interval():
+    groups = np.repeat(np.arange(20), 10)
+    values = np.random.default_rng(3).normal(size=20)[groups]
+    low, high = bootstrap_interval(values, groups)
+    narrow_low, narrow_high = bootstrap_interval(values, np.arange(200))
+    assert high - low > 2 * (narrow_high - narrow_low)
+
+
+def test_totals_follow_the_sorted_group_names():
+    assert group_totals(np.array([[1.0], [2.0], [4.0]]), ["b", "a", "b"]).tolist() == [[2.0], [5.0]]
+
+
+def test_a_paired_difference_resamples_both_together(sample):
+    values, groups = sample
+    difference, low, high = paired_difference(values + 0.25, values, groups)
+    assert (difference, low, high) == pytest.approx((0.25, 0.25, 0.25))
+
+
+def test_the_permutation_test_counts_every_sign_pattern_of_few_groups():
+    generator = np.random.default_rng(4)
+    groups = np.repeat(np.arange(7), 3)
+    a, b = generator.normal(size=21) + 0.4, generator.normal(size=21)
+    totals = [sum((a - b)[groups == g]) for g in range(7)]
+    reached = [
+        abs(sum(s * t for s, t in zip(signs, totals, strict=True))) >= abs(sum(totals)) - 1e-9
+        for signs in product((1, -1), repeat=7)
+    ]
+    assert paired_permutation_test(a, b, groups) == pytest.approx(np.mean(reached))
+
+
+def test_the_random_permutation_test_comes_near_the_exact_one(monkeypatch):
+    generator = np.random.default_rng(5)
+    a, b, groups = generator.normal(size=40) + 0.3, generator.normal(size=40), np.repeat(np.arange(10), 4)
+    exact = paired_permutation_test(a, b, groups)
+    monkeypatch.setattr(significance, "_EXACT_GROUPS", 0)
+    assert paired_permutation_test(a, b, groups, n=20_000) == pytest.approx(exact, abs=0.02)
+
+
+def test_the_permutation_test_is_two_sided_seeded_and_never_zero():
+    groups = np.arange(60)
+    a = np.random.default_rng(6).random(60) + 1
+    p = paired_permutation_test(a, np.zeros(60), groups, n=500)
+    assert p == pytest.approx(1 / 501)
+    assert paired_permutation_test(np.zeros(60), a, groups, n=500) == p
+    assert paired_permutation_test(a, a, groups) == 1
+
+
+def test_the_sign_test_is_the_exact_binomial_one_without_ties():
+    a, b = np.array([1, 1, 1, 1, 1, 0, 2, 2]), np.array([0, 0, 0, 0, 0, 1, 2, 2])
+    p, wins, losses, ties = sign_test(a, b)
+    assert (wins, losses, ties) == (5, 1, 2)
+    assert p == pytest.approx(binomtest(5, 6).pvalue)
+    assert sign_test(a, a)[0] == 1
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 10), (3, 10), (10, 10), (97, 128)])
+def test_wilsons_interval_is_scipys(successes, n):
+    expected = binomtest(successes, n).proportion_ci(0.95, method="wilson")
+    assert wilson_interval(successes, n) == pytest.approx((expected.low, expected.high))
+
+
+def test_wilsons_interval_of_nothing_is_everything_and_of_the_impossible_an_error():
+    assert wilson_interval(0, 0) == (0, 1)
+    with pytest.raises(ValueError, match="3 successes"):
+        wilson_interval(3, 2)

@@ -1,0 +1,1 @@
+"""Trunks, embedders, heads, losses and the folder a trained model lives in."""

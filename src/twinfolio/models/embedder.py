@@ -1,0 +1,176 @@
+"""Embedder: images to vectors, by trunk, pooling and projection; and the builders of whole models."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from twinfolio.errors import ModelError
+from twinfolio.models.distances import unit_vectors
+from twinfolio.models.heads import Head, build_head
+from twinfolio.models.trunks import TrunkInfo, create_trunk, features_shape
+
+POOLINGS = ("avg", "max", "avgmax", "flatten")
+"""How a feature map becomes a vector."""
+UNIT_GAIN = 16.0
+"""Gain of a class layer on the unit sphere, where a plain linear layer's logits start, and long stay, too flat."""
+
+
+class Embedder(nn.Module):
+    """Trunk, pooling and, if asked for, projection, activation and normalisation.
+
+    Args:
+        trunk: With ``forward_features``; see ``create_trunk``.
+        info: The trunk's facts; its mean and std normalise the images here.
+        pooling: ``avg``, ``max``, ``avgmax`` (max first, as in Khayyat et al., Table 2) or ``flatten``.
+        embedding: Width of the projection; None for the pooled features themselves.
+        normalise: Put embeddings on the unit sphere.
+        size: Height and width the images are resized to; None leaves them (``flatten`` needs it).
+        activation: ``sigmoid`` or None, after the projection.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        trunk: nn.Module,
+        info: TrunkInfo,
+        *,
+        pooling: str = "avg",
+        embedding: int | None = None,
+        normalise: bool = False,
+        size: tuple[int, int] | None = None,
+        activation: str | None = None,
+    ) -> None:
+        super().__init__()
+        # convolutions of channels-last arrays are 1.5 to 2 times as fast
+        self.trunk, self.info = trunk.to(memory_format=torch.channels_last), info  # type: ignore[call-overload]
+        self.pooling, self.embedding, self.normalise = pooling, embedding, normalise
+        self.size, self.activation = size, activation
+        pooled = _pooled_width(trunk, info, pooling, size)
+        self.projection = nn.Linear(pooled, embedding) if embedding is not None else nn.Identity()
+        self.dim = embedding if embedding is not None else pooled
+        for name, values in (("mean", info.mean), ("std", info.std)):
+            self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W), float in [0, 1], to embeddings (N, D), float32 under any autocast."""
+        if self.size is not None and tuple(images.shape[-2:]) != self.size:
+            images = F.interpolate(images, self.size, mode="bilinear", align_corners=False)
+        images = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        features = self.trunk.forward_features(images)
+        embeddings = self.projection(pool(features, self.pooling)).float()
+        if self.activation == "sigmoid":
+            embeddings = torch.sigmoid(embeddings)
+        return unit_vectors(embeddings) if self.normalise else embeddings
+
+
+class ClassLayer(nn.Linear):
+    """Linear class layer on embeddings; logits carry a fixed gain where the embeddings have length 1.
+
+    Args:
+        dim: Width of the embeddings.
+        classes: Number of classes.
+        gain: Factor on the embeddings.
+    """
+
+    def __init__(self, dim: int, classes: int, gain: float = 1.0) -> None:
+        super().__init__(dim, classes)
+        self.gain = gain
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Embeddings (N, D) to class logits (N, classes)."""
+        return super().forward(embeddings * self.gain)
+
+
+def pool(features: Tensor, pooling: str) -> Tensor:
+    """Feature maps (N, C, h, w) to vectors: (N, C), (N, 2 C) for ``avgmax``, (N, C h w) for ``flatten``."""
+    if pooling == "flatten":
+        return features.flatten(1)
+    # mean and amax, not the adaptive pooling layers: those have no deterministic gradient on CUDA
+    parts = {"avg": ["avg"], "max": ["max"], "avgmax": ["max", "avg"]}[pooling]
+    return torch.cat([features.amax((2, 3)) if part == "max" else features.mean((2, 3)) for part in parts], dim=1)
+
+
+def build_class_layer(embedder: Embedder, classes: int) -> ClassLayer:
+    """A class layer for an embedder's embeddings."""
+    return ClassLayer(embedder.dim, classes, UNIT_GAIN if embedder.normalise else 1.0)
+
+
+def build_classifier(
+    trunk: str, *, weights: str, classes: int, pooling: str = "avg", channels: int = 3
+) -> tuple[Embedder, ClassLayer]:
+    """A classifier: a trunk with pooling, and a class layer.
+
+    Args:
+        trunk: timm's name.
+        weights: ``imagenet``, ``none`` or a file.
+        classes: Number of classes.
+        pooling: See ``Embedder``.
+        channels: Channels of the images.
+    """
+    embedder = Embedder(*create_trunk(trunk, weights, channels), pooling=pooling)
+    return embedder, build_class_layer(embedder, classes)
+
+
+def build_siamese(
+    trunk: str,
+    *,
+    weights: str,
+    head: str,
+    distance: str,
+    pooling: str = "avgmax",
+    embedding: int | None = 256,
+    normalise: bool = True,
+    channels: int = 3,
+    size: tuple[int, int] | None = None,
+) -> tuple[Embedder, Head]:
+    """A Siamese model: one embedder for both images, and a head.
+
+    Under ``flatten`` the projection ends in a sigmoid (Khayyat et al., Table 1, dense1, as in Koch et al.).
+
+    Args:
+        trunk: timm's name.
+        weights: ``imagenet``, ``none`` or a file.
+        head: ``distance``, ``weighted`` or ``fusion``.
+        distance: ``l1``, ``l2`` or ``cosine``.
+        pooling: See ``Embedder``.
+        embedding: See ``Embedder``.
+        normalise: See ``Embedder``.
+        channels: Channels of the images.
+        size: See ``Embedder``.
+    """
+    module, info = create_trunk(trunk, weights, channels)
+    activation = "sigmoid" if pooling == "flatten" and embedding is not None else None
+    embedder = Embedder(
+        module, info, pooling=pooling, embedding=embedding, normalise=normalise, size=size, activation=activation
+    )
+    return embedder, build_head(head, distance, embedder.dim)
+
+
+def start_from(embedder: Embedder, other: Embedder) -> None:
+    """Copy another embedder's trunk weights (the classifier's) and take over whether they were pretrained.
+
+    Raises:
+        ModelError: The trunks differ.
+    """
+    if embedder.info.name != other.info.name or len(embedder.info.mean) != len(other.info.mean):
+        raise ModelError(
+            f"siamese.trunk = {embedder.info.name} is not the classifier's {other.info.name}",
+            "set both to one trunk, or siamese.start to weights",
+        )
+    embedder.trunk.load_state_dict(other.trunk.state_dict())
+    embedder.info = other.info
+
+
+def _pooled_width(trunk: nn.Module, info: TrunkInfo, pooling: str, size: tuple[int, int] | None) -> int:
+    if pooling not in POOLINGS:
+        raise ModelError(f"pooling = {pooling!r} is unknown", f"choose one of {', '.join(POOLINGS)}")
+    if pooling != "flatten":
+        return info.features * (2 if pooling == "avgmax" else 1)
+    if size is None:
+        raise ModelError("pooling = flatten needs a fixed image size", "set size, or pool by avg, max or avgmax")
+    channels, height, width = features_shape(trunk, size, len(info.mean))
+    return channels * height * width

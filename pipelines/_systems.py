@@ -1,0 +1,27 @@
+"""What ``compare_distances`` and ``evaluate`` share: where the models lie, and the systems made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from _stage import Stage
+from twinfolio.assessment.systems import System, comparable_systems, pick_device
+from twinfolio.data.store import read_info
+
+STORE, COMPARED = Path("outputs/store"), Path("outputs/compare_distances")
+CLASSIFIER, SCRATCH = Path("outputs/classify/model"), Path("outputs/train_scratch/model")
+SIAMESE = {name: Path("outputs/train_siamese", name, "model") for name in ("l1", "l2", "cosine")}
+MODELS = [str(folder) for folder in (CLASSIFIER, SCRATCH, *SIAMESE.values())]
+
+
+def load_systems(stage: Stage) -> list[System]:
+    """All systems, on the one device that final numbers are computed on."""
+    return comparable_systems(
+        siamese=SIAMESE,
+        scratch=SCRATCH,
+        classifier=CLASSIFIER,
+        trunk=stage.params.classify.trunk,
+        weights=stage.params.classify.weights,
+        channels=read_info(STORE).channels,
+        device=pick_device(stage.params.trainer.accelerator),
+    )

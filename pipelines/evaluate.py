@@ -1,0 +1,46 @@
+"""Stage ``evaluate``: the only reader of test; scores every system once and writes the model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from _stage import ROOT, Stage, run_stage
+from _systems import COMPARED, MODELS, SIAMESE, STORE, load_systems
+from twinfolio.assessment.champion import EMBEDDINGS, read_champion
+from twinfolio.assessment.evaluate import evaluate_systems
+from twinfolio.assessment.judgement import Resampling
+from twinfolio.assessment.model_folder import gallery_table, write_model_folder
+from twinfolio.reporting.evaluation import Circumstances, write_evaluation
+from twinfolio.reporting.test_uses import append_test_use, params_hash
+from twinfolio.tracking.identity import git_commit
+
+
+def main(stage: Stage) -> None:
+    params, champion = stage.params.evaluate, read_champion(COMPARED)
+    evaluation = evaluate_systems(
+        load_systems(stage),
+        champion=champion.distance,
+        thresholds=champion.thresholds,
+        store_root=STORE,
+        embeddings=COMPARED / EMBEDDINGS,
+        positives_per_query=params.positives_per_query,
+        min_positives=params.min_positives,
+        sheet_queries=params.sheet_queries,
+        resampling=Resampling(params.bootstrap, params.seed, params.confidence),
+    )
+    settings = params_hash(stage.params.model_dump(mode="json"))
+    uses = append_test_use(Path("reports/test_uses.csv"), evaluation.info.data_hash, settings, git_commit(ROOT))
+    circumstances = Circumstances(champion, stage.params.split.protocol, uses, confidence=params.confidence)
+    write_evaluation(evaluation, circumstances, stage.report_dir)
+    write_model_folder(
+        stage.output_dir / "model",
+        bundle=SIAMESE[champion.distance],
+        classes=evaluation.info.classes,
+        threshold=champion.threshold_facts(),
+        embeddings=evaluation.gallery_embeddings,
+        gallery=gallery_table(evaluation.gallery_parts, evaluation.info.classes),
+    )
+
+
+if __name__ == "__main__":
+    run_stage("evaluate", main, inputs=[str(STORE), str(COMPARED), *MODELS])

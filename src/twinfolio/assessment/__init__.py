@@ -1,0 +1,1 @@
+"""Joins store, models and metrics into the tables of ``compare_distances`` and ``evaluate``."""

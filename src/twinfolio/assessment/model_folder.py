@@ -1,0 +1,133 @@
+"""The model folder: everything later tools need to query, in one place and without a pickle.
+
+Layout::
+
+    model.safetensors   trunk, projection, head and class layer
+    model.json          what they are: trunk, pooling, embedding width, head, distance, sizes, pretrained
+    classes.json        class names; labels are positions in this list
+    threshold.json      score from which two images count as one manuscript, and where it was chosen
+    embeddings.npy      float32 (R, D), a row for each line of gallery.csv
+    gallery.csv         image_id, tile, split, label, group, cluster; the scores of an image are the mean over its tiles
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from twinfolio.assessment.images import ImageSet
+from twinfolio.errors import ModelError
+
+if TYPE_CHECKING:
+    from twinfolio.models.bundle import Model
+
+BUNDLE_FILES = ("model.safetensors", "model.json")
+GALLERY_COLUMNS = ("image_id", "tile", "split", "label", "group", "cluster")
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A loaded model folder.
+
+    Attributes:
+        model: Embeds images and scores embeddings.
+        classes: Class names.
+        threshold: Score from which a pair counts as the same class.
+        embeddings: float32 (R, D) of the gallery.
+        gallery: R rows, ``GALLERY_COLUMNS``; ``label`` is a class name.
+    """
+
+    model: Model
+    classes: list[str]
+    threshold: float
+    embeddings: np.ndarray
+    gallery: pd.DataFrame
+
+
+def gallery_table(parts: dict[str, ImageSet], classes: list[str]) -> pd.DataFrame:
+    """The rows of ``gallery.csv``: the splits' rows one after the other.
+
+    Args:
+        parts: Split -> its images.
+        classes: Class names.
+    """
+    frames = []
+    for split, of in parts.items():
+        image, items = of.row_image, of.items
+        frames.append(
+            pd.DataFrame(
+                {
+                    "image_id": items.ids[image],
+                    "tile": of.row_tile,
+                    "split": split,
+                    "label": np.array(classes, dtype=object)[items.labels[image]],
+                    "group": items.groups[image],
+                    "cluster": items.clusters[image],
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True)[list(GALLERY_COLUMNS)]
+
+
+def write_model_folder(
+    folder: Path,
+    *,
+    bundle: Path,
+    classes: list[str],
+    threshold: dict[str, Any],
+    embeddings: np.ndarray,
+    gallery: pd.DataFrame,
+) -> None:
+    """Write the folder under a temporary name, then rename it.
+
+    Args:
+        folder: Where; what is there is replaced.
+        bundle: The champion's model folder as training wrote it.
+        classes: Class names.
+        threshold: At least ``threshold``; further keys say where it comes from.
+        embeddings: float32 (R, D).
+        gallery: R rows, see ``gallery_table``.
+    """
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    for name in BUNDLE_FILES:
+        shutil.copyfile(bundle / name, part / name)
+    for name, value in (("classes", classes), ("threshold", threshold)):
+        text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        (part / f"{name}.json").write_text(text, encoding="utf-8")
+    np.save(part / "embeddings.npy", np.ascontiguousarray(embeddings, dtype=np.float32), allow_pickle=False)
+    gallery.to_csv(part / "gallery.csv", index=False, lineterminator="\n", encoding="utf-8")
+    if folder.exists():
+        shutil.rmtree(folder)
+    part.rename(folder)
+
+
+def load_model_folder(folder: Path) -> ModelFolder:
+    """Read a model folder; nothing outside it is needed.
+
+    Args:
+        folder: Written by ``write_model_folder``.
+
+    Raises:
+        ModelError: A file is missing, or the gallery's rows and embeddings differ in number.
+    """
+    from twinfolio.models.bundle import load_model
+
+    try:
+        classes = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
+        threshold = json.loads((folder / "threshold.json").read_text(encoding="utf-8"))["threshold"]
+        embeddings = np.load(folder / "embeddings.npy", mmap_mode="r", allow_pickle=False)
+        text = dict.fromkeys(("image_id", "label", "group", "cluster"), str)
+        gallery = pd.read_csv(folder / "gallery.csv", dtype=text, keep_default_na=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{folder}: not a whole model folder ({error})", "run the stage evaluate again") from None
+    if len(gallery) != len(embeddings):
+        raise ModelError(f"{folder}: {len(gallery)} gallery rows, {len(embeddings)} embeddings", "run evaluate again")
+    return ModelFolder(load_model(folder), classes, float(threshold), embeddings, gallery)

@@ -1,0 +1,151 @@
+"""What is compared: anything that turns images into vectors and scores queries' vectors against a gallery's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from twinfolio.evaluation.baselines import colour_histogram, cosine_scores
+
+if TYPE_CHECKING:
+    from twinfolio.models.bundle import Model
+
+Embedding = Callable[[np.ndarray], np.ndarray]
+Scoring = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class System:
+    """A way to say how alike two images are.
+
+    Attributes:
+        name: Its name in files and metric keys, for example ``l1`` or ``colour_histogram``.
+        embed: uint8 (B, H, W, C) -> float32 (B, D).
+        scores: (Q, D), (M, D) -> (Q, M); higher = more similar.
+        classify: (N, D) -> (N, n_classes) probabilities, where the system has a class layer.
+        pretrained: Whether its trunk started from ImageNet weights; None where there is no trunk.
+    """
+
+    name: str
+    embed: Embedding
+    scores: Scoring
+    classify: Callable[[np.ndarray], np.ndarray] | None = None
+    pretrained: bool | None = None
+
+
+def comparable_systems(
+    *,
+    siamese: dict[str, Path],
+    scratch: Path,
+    classifier: Path,
+    trunk: str,
+    weights: str,
+    channels: int,
+    device: str = "cpu",
+) -> list[System]:
+    """Everything the two stages compare, in the order of the tables.
+
+    Args:
+        siamese: Distance -> model folder.
+        scratch: Model folder of the paper's small net.
+        classifier: Model folder of the classifier.
+        trunk: timm name of the frozen baseline's trunk.
+        weights: Its weights (``imagenet``, ``none`` or a file).
+        channels: Channels of the store's images.
+        device: Where the nets compute.
+
+    Returns:
+        The distances, then ``scratch``, ``classifier``, ``frozen_trunk`` and ``colour_histogram``.
+    """
+    folders = {**siamese, "scratch": scratch, "classifier": classifier}
+    trained = [trained_system(name, folder, device) for name, folder in folders.items()]
+    return [*trained, frozen_trunk(trunk, weights, channels, device), colour_system()]
+
+
+def trained_system(name: str, folder: Path, device: str = "cpu") -> System:
+    """A model of this project: its head scores pairs; without a head (the classifier) the cosine does.
+
+    Args:
+        name: The system's name.
+        folder: A folder that ``save_model`` wrote.
+        device: Where it computes.
+
+    Raises:
+        ModelError: The folder holds no model.
+    """
+    from twinfolio.models.bundle import load_model
+
+    model = load_model(folder, device)
+    return System(
+        name=name,
+        embed=model.embed_uint8,
+        scores=model.scores if model.head is not None else cosine_scores,
+        classify=_class_layer(model),
+        pretrained=bool(model.config["pretrained"]),
+    )
+
+
+def frozen_trunk(trunk: str, weights: str, channels: int, device: str = "cpu") -> System:
+    """The baseline without training: average and max pooled features of a trunk, scored by cosine.
+
+    Args:
+        trunk: timm name.
+        weights: ``imagenet``, ``none`` or a file.
+        channels: Channels of the images.
+        device: Where it computes.
+    """
+    import torch
+
+    from twinfolio.models.bundle import Model
+    from twinfolio.models.embedder import Embedder
+    from twinfolio.models.trunks import create_trunk
+
+    # with weights = none both stages must see the same random trunk
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network, info = create_trunk(trunk, weights, channels)
+    embedder = Embedder(network, info, pooling="avgmax", normalise=True).to(device).eval()
+    model = Model(embedder, None, None, {}, torch.device(device))
+    return System("frozen_trunk", model.embed_uint8, cosine_scores, pretrained=info.pretrained)
+
+
+def colour_system(*, root: bool = False) -> System:
+    """The baseline of paper and ink alone: 16 bins a channel, compared by cosine.
+
+    Args:
+        root: Take the roots of the shares first (Bhattacharyya's coefficient), which is a stronger baseline.
+    """
+    return System("colour_histogram", lambda images: colour_histogram(images, hellinger=root), cosine_scores)
+
+
+def pick_device(accelerator: str) -> str:
+    """The one device that final numbers are computed on.
+
+    Args:
+        accelerator: ``auto``, ``cpu``, ``gpu`` or ``mps``.
+    """
+    import torch
+
+    if accelerator in ("auto", "gpu") and torch.cuda.is_available():
+        return "cuda"
+    return "mps" if accelerator == "mps" else "cpu"
+
+
+def _class_layer(model: Model) -> Callable[[np.ndarray], np.ndarray] | None:
+    """The class layer as a function on embeddings, or None."""
+    layer = model.class_layer
+    if layer is None:
+        return None
+
+    def probabilities(x: np.ndarray) -> np.ndarray:
+        import torch
+
+        with torch.inference_mode():
+            logits = layer(torch.from_numpy(np.array(x, np.float32)).to(model.device))
+            return np.asarray(logits.softmax(dim=1).cpu().numpy())
+
+    return probabilities

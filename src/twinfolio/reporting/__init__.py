@@ -1,0 +1,1 @@
+"""The edge that writes: every metrics file, table, figure and report."""

@@ -1,0 +1,137 @@
+"""Everything ``compare_distances`` writes: tables, figures, metrics, the champion and its report."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from twinfolio.assessment.champion import FILE, PAIRS, PER_QUERY, champion_json
+from twinfolio.assessment.compare import Comparison
+from twinfolio.reporting.curves import curve_table, pair_curves
+from twinfolio.reporting.plots import plot_intervals, plot_roc_and_pr
+from twinfolio.reporting.report import Chapter, brief, headline, write_report
+from twinfolio.reporting.tables import write_json, write_metrics, write_table
+
+_PANELS = {"retrieval mAP": "mAP", "pair AP": "pair_ap", "verification accuracy": "accuracy", "verification F1": "f1"}
+
+
+def write_comparison(comparison: Comparison, criterion: str, output_dir: Path, report_dir: Path) -> None:
+    """Write all files of the stage.
+
+    Args:
+        comparison: The result.
+        criterion: What the thresholds maximise.
+        output_dir: For what later stages read: ``champion.json``, ``pairs.csv``, ``per_query.csv``.
+        report_dir: For what people read.
+    """
+    write_table(output_dir / PAIRS, comparison.pairs)
+    write_table(output_dir / PER_QUERY, comparison.per_query())
+    write_table(report_dir / "table.csv", comparison.table())
+    systems = comparison.table(list(comparison.judged)).rename(columns={"distance": "system"})
+    write_table(report_dir / "systems.csv", systems)
+    write_table(report_dir / "tests.csv", comparison.tests)
+    write_metrics(report_dir / "metrics.json", comparison_metrics(comparison))
+    _write_figures(comparison, report_dir)
+    _write_report(comparison, criterion, report_dir)
+    # the champion goes last: without it the stage has not run
+    write_json(output_dir / FILE, champion_json(comparison, criterion))
+
+
+def comparison_metrics(comparison: Comparison) -> dict[str, float]:
+    """Families ``retrieval`` and ``verification`` of the champion, and ``retrieval_<system>/mAP`` of every system."""
+    best = comparison.judged[comparison.champion]
+    metrics = {f"val/retrieval/{key}": value for key, value in worth_a_key(best.retrieval_values).items()}
+    metrics |= {f"val/verification/{key}": value for key, value in worth_a_key(best.verification_values).items()}
+    metrics["val/retrieval/mAP_without_within_group"] = comparison.without_within_group(comparison.champion)
+    metrics["val/retrieval/n_within_group"] = float(comparison.queries.within_group.sum())
+    metrics["val/retrieval/champion_tie"] = float(comparison.tie)
+    for name, judgement in comparison.judged.items():
+        for end in ("", "_low", "_high"):
+            metrics[f"val/retrieval_{name}/mAP{end}"] = judgement.retrieval_values[f"mAP{end}"]
+    return finite(metrics)
+
+
+def worth_a_key(values: dict[str, float]) -> dict[str, float]:
+    """Without what only tables need: class means of hits and recalls, and the interval of a constant."""
+    left_out = ("macro_R@", "macro_cmc@", "macro_P@5", "macro_P@10", "cmc@1_", "prevalence_", "top5")
+    return {key: value for key, value in values.items() if not key.startswith(left_out) and key != "cmc@1"}
+
+
+def finite(metrics: dict[str, float]) -> dict[str, float]:
+    """Without the values that do not exist (an interval over one group)."""
+    return {key: value for key, value in metrics.items() if math.isfinite(value)}
+
+
+def _write_figures(comparison: Comparison, report_dir: Path) -> None:
+    rows = comparison.table(list(comparison.judged)).set_index("distance")
+    panels = {
+        title: {
+            str(name): (float(row[key]), float(row[f"{key}_low"]), float(row[f"{key}_high"]))
+            for name, row in rows.iterrows()
+        }
+        for title, key in _PANELS.items()
+    }
+    plot_intervals(report_dir / "figures" / "systems.png", panels, comparison.champion)
+    labels = comparison.pairs["label"].to_numpy().astype(bool)
+    roc, pr = pair_curves({name: judged.pair_scores for name, judged in comparison.judged.items()}, labels)
+    write_table(report_dir / "curves.csv", curve_table({"roc": roc, "pr": pr}))
+    plot_roc_and_pr(report_dir / "figures" / "roc_pr.png", roc, pr, float(labels.mean()))
+
+
+def _write_report(comparison: Comparison, criterion: str, report_dir: Path) -> None:
+    best = comparison.judged[comparison.champion]
+    retrieved, verified = best.retrieval_values, best.verification_values
+    heads = [
+        headline("retrieval mAP", retrieved["mAP"], retrieved["mAP_low"], retrieved["mAP_high"]),
+        headline("pair AP", verified["pair_ap"], verified["pair_ap_low"], verified["pair_ap_high"]),
+        headline("verification accuracy", verified["accuracy"], verified["accuracy_low"], verified["accuracy_high"]),
+    ]
+    chapters = [
+        Chapter(
+            "Distances",
+            [_verdict(comparison), _pair_text(comparison, criterion)],
+            notes=within_group_notes(int(comparison.queries.within_group.sum()), len(comparison.queries),
+                                     retrieved["mAP"], comparison.without_within_group(comparison.champion)),
+            tables=[("Per distance", brief(comparison.table())), ("Paired tests", brief(comparison.tests))],
+            figures=[("Values with their intervals", report_dir / "figures" / "systems.png")],
+        ),
+        Chapter("Verification curves", figures=[("ROC and precision-recall", report_dir / "figures" / "roc_pr.png")]),
+    ]  # fmt: skip
+    title = f"Comparison of distances: {comparison.champion}"
+    write_report(report_dir / "report.html", title, "Validation only; test was not opened.", heads, chapters)
+
+
+def _verdict(comparison: Comparison) -> str:
+    """Who won, or that it is a tie."""
+    lead = comparison.lead
+    if lead is None:
+        return f"{comparison.champion} is the only distance."
+    numbers = f"difference {lead.difference:.4f}, {lead.low:.4f} to {lead.high:.4f}, p = {lead.p:.3f}"
+    if comparison.tie:
+        return (
+            f"A tie: {comparison.champion} has the highest validation retrieval mAP, but its lead over "
+            f"{comparison.runner_up} may be chance ({numbers}). It is used as the champion."
+        )
+    return f"{comparison.champion} leads {comparison.runner_up} in validation retrieval mAP ({numbers})."
+
+
+def _pair_text(comparison: Comparison, criterion: str) -> str:
+    """How the pairs were made and decided."""
+    counts = comparison.pair_counts
+    return (
+        f"Verification: {counts.positives} positive and {counts.negatives} negative pairs of {counts.queries} "
+        "validation images with training images, never of one group or duplicate cluster "
+        f"({counts.queries_without_positive} images have no positive). "
+        f"Thresholds maximise {criterion} and are cross-fitted over the queries' groups."
+    )
+
+
+def within_group_notes(lent: int, n: int, value: float, without: float | None) -> list[str]:
+    """The caution about validation images from training groups; nothing where there are none."""
+    if not lent:
+        return []
+    rest = f"; without them {without:.3f}" if without is not None and math.isfinite(without) else ""
+    return [
+        f"{lent} of {n} validation images were lent by training groups (within_group): their page was partly trained "
+        f"on, so validation flatters. Retrieval mAP with them {value:.3f}{rest}."
+    ]

@@ -1,0 +1,216 @@
+"""Everything ``evaluate`` writes for people: metrics, tables, curves, figures, the contact sheet and the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from twinfolio.assessment.champion import Champion
+from twinfolio.assessment.evaluate import Evaluation
+from twinfolio.reporting import evaluation_tables as tables
+from twinfolio.reporting.comparison import within_group_notes
+from twinfolio.reporting.curves import Curve, curve_table, pair_curves
+from twinfolio.reporting.plots import plot_cmc, plot_confusion, plot_intervals, plot_per_class, plot_roc_and_pr
+from twinfolio.reporting.report import Chapter, Headline, brief, headline, write_report
+from twinfolio.reporting.sheet import SheetCell, write_sheet
+from twinfolio.reporting.tables import write_metrics, write_table
+
+_PANELS = {"retrieval mAP": "mAP", "precision at 1": "P@1", "verification accuracy": "accuracy", "pair AP": "pair_ap"}
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a reader must know beside the numbers.
+
+    Attributes:
+        champion: What validation chose.
+        protocol: ``random`` or ``blocks``.
+        test_uses: How often this data's test split was scored, this time included.
+        refit: Whether the champion was trained on train and validation afterwards.
+        confidence: Coverage of the intervals.
+    """
+
+    champion: Champion
+    protocol: str
+    test_uses: int
+    refit: bool = False
+    confidence: float = 0.95
+
+
+def write_evaluation(evaluation: Evaluation, circumstances: Circumstances, report_dir: Path) -> None:
+    """Write all files of the report folder.
+
+    Args:
+        evaluation: The result.
+        circumstances: See there.
+        report_dir: ``reports/evaluate``.
+    """
+    write_metrics(report_dir / "metrics.json", tables.evaluation_metrics(evaluation))
+    written = {
+        "systems": tables.systems_table(evaluation),
+        "retrieval": tables.retrieval_table(evaluation),
+        "verification": tables.verification_table(evaluation),
+        "classification": tables.classification_table(evaluation),
+        "per_class": tables.per_class_table(evaluation),
+    }
+    for name, table in written.items():
+        write_table(report_dir / f"{name}.csv", table)
+    write_table(report_dir / "pairs.csv", evaluation.pairs)
+    _write_figures(evaluation, written, report_dir)
+    _write_report(evaluation, circumstances, written, report_dir)
+
+
+def _write_figures(evaluation: Evaluation, written: dict[str, pd.DataFrame], report_dir: Path) -> None:
+    rows = written["systems"].set_index("system")
+    panels = {
+        title: {
+            str(name): (float(row[key]), float(row[f"{key}_low"]), float(row[f"{key}_high"]))
+            for name, row in rows.iterrows()
+        }
+        for title, key in _PANELS.items()
+    }
+    plot_intervals(report_dir / "figures" / "systems.png", panels, evaluation.champion)
+    _write_curves(evaluation, report_dir)
+    _write_confusion(evaluation, report_dir)
+    per_class = written["per_class"]
+    series = {title: per_class[column].to_numpy(dtype=float) for title, column in
+              (("classifier F1", "f1"), ("champion's retrieval mAP", "mAP")) if column in per_class}  # fmt: skip
+    plot_per_class(report_dir / "figures" / "per_class.png", per_class["class"].tolist(), series)
+    write_sheet(report_dir / "figures" / "sheet.png", sheet_cells(evaluation))
+
+
+def _write_curves(evaluation: Evaluation, report_dir: Path) -> None:
+    labels = evaluation.pairs["label"].to_numpy().astype(bool)
+    roc, pr = pair_curves({name: tested.judgement.pair_scores for name, tested in evaluation.tested.items()}, labels)
+    cmc = {name: tested.judgement.retrieval.metrics.cmc for name, tested in evaluation.tested.items()}
+    ranked: dict[str, Curve] = {name: (np.arange(1, len(shares) + 1), shares) for name, shares in cmc.items()}
+    write_table(report_dir / "curves.csv", curve_table({"roc": roc, "pr": pr, "cmc": ranked}))
+    plot_roc_and_pr(report_dir / "figures" / "roc_pr.png", roc, pr, float(labels.mean()))
+    plot_cmc(report_dir / "figures" / "cmc.png", {name: shares[:20] for name, shares in cmc.items()})
+
+
+def _write_confusion(evaluation: Evaluation, report_dir: Path) -> None:
+    """The classifier's matrix, as CSV and figure."""
+    classifier = evaluation.tested.get("classifier")
+    if classifier is None or classifier.layer is None:
+        return
+    counts = classifier.layer.report.confusion
+    write_table(report_dir / "confusion.csv", tables.confusion_table(counts, evaluation.info.classes))
+    # columns of classes without test images stay: images may be given to them
+    plot_confusion(report_dir / "figures" / "confusion.png", counts, evaluation.info.classes)
+
+
+def sheet_cells(evaluation: Evaluation) -> list[list[SheetCell]]:
+    """The contact sheet's cells, with class and score as captions."""
+    classes = evaluation.info.classes
+    return [
+        [
+            SheetCell(
+                one.image, f"{classes[one.label]}\n{'query' if one.score is None else f'{one.score:.2f}'}", one.right
+            )
+            for one in row
+        ]
+        for row in evaluation.sheet
+    ]
+
+
+def _write_report(
+    evaluation: Evaluation, circumstances: Circumstances, written: dict[str, pd.DataFrame], report_dir: Path
+) -> None:
+    chapters = [
+        _facts(evaluation, circumstances),
+        Chapter(
+            "Systems side by side",
+            ["One protocol and one set of images and pairs for all. champion_lead is the champion's AP minus the "
+             "system's, paired by query; its interval and p resample and exchange whole groups."],
+            tables=[("Systems", brief(written["systems"]))],
+            figures=[("The champion is drawn in the second colour", report_dir / "figures" / "systems.png")],
+        ),
+        Chapter(
+            "Retrieval",
+            ["Gallery: train and validation. Queries without another group's image of their class are left out and "
+             "counted (n_queries_without_relevant). Inside test: leave-one-out over classes with two "
+             "groups there."],
+            tables=[("Retrieval", brief(written["retrieval"]))],
+            figures=[("First answers of some queries: green frame and tick right, red frame and cross wrong",
+                      report_dir / "figures" / "sheet.png"),
+                     ("Queries answered within the first k", report_dir / "figures" / "cmc.png")],
+        ),
+        Chapter("Verification", [_pair_text(evaluation)], tables=[("Verification", brief(written["verification"]))],
+                figures=[("ROC and precision-recall", report_dir / "figures" / "roc_pr.png")]),
+        _classification(evaluation, written, report_dir),
+    ]  # fmt: skip
+    title = f"Twinfolio: evaluation on test, champion {evaluation.champion}"
+    images, classes = len(evaluation.queries), evaluation.n_test_classes
+    subtitle = f"{images} test images of {classes} classes; split: {circumstances.protocol}."
+    write_report(report_dir / "report.html", title, subtitle, _headlines(evaluation), chapters)
+
+
+def _headlines(evaluation: Evaluation) -> list[Headline]:
+    """The numbers that come first, with their intervals."""
+    best, classifier = evaluation.tested[evaluation.champion], evaluation.tested.get("classifier")
+    retrieved = best.judgement.retrieval_values
+    values = {"retrieval mAP": (retrieved, "mAP"), "precision at 1": (retrieved, "P@1")}
+    if classifier is not None and classifier.layer is not None:
+        values["classification macro F1"] = (classifier.layer.values, "macro_f1")
+    values["verification accuracy"] = (best.judgement.verification_values, "accuracy")
+    heads = [headline(name, v[key], v[f"{key}_low"], v[f"{key}_high"]) for name, (v, key) in values.items()]
+    return [*heads, Headline("pretrained", str(best.judgement.pretrained).lower(), "ImageNet weights in the trunk")]
+
+
+def _facts(evaluation: Evaluation, circumstances: Circumstances) -> Chapter:
+    """What the numbers rest on."""
+    champion = circumstances.champion
+    val = evaluation.gallery_parts["val"]
+    picked = f"Champion: {champion.distance}, picked by validation retrieval mAP ({champion.val_map:.4f})"
+    picked += f"; a tie with {champion.runner_up} there." if champion.tie else "."
+    n_classes = len(evaluation.info.classes)
+    rows = [
+        picked,
+        f"Macro means run over the {evaluation.n_test_classes} classes with test images, of {n_classes}.",
+        f"Intervals: {circumstances.confidence:.0%}, the bootstrap draws "
+        f"{'groups (pages, folios)' if evaluation.info.has_groups else 'images'} of the queries.",
+        f"Thresholds maximise {champion.criterion} on validation; nothing was chosen on test. This data's test "
+        f"split has been scored {circumstances.test_uses} time{'s' if circumstances.test_uses != 1 else ''} in this "
+        "workspace (reports/test_uses.csv).",
+        f"Data hash {evaluation.info.data_hash}; store {evaluation.info.size} px, fit {evaluation.info.fit}.",
+        _weights_text(evaluation),
+    ]
+    if circumstances.refit:
+        rows.append("Refit: the champion was trained again on train and validation with everything fixed before.")
+    notes = within_group_notes(int(val.within_group.sum()), len(val), champion.val_map, champion.val_map_unseen)
+    if circumstances.protocol == "random":
+        notes.append(
+            "Random split: pages of one manuscript that resemble each other lie on both sides; numbers flatter."
+        )
+    return Chapter("What these numbers rest on", rows, notes)
+
+
+def _weights_text(evaluation: Evaluation) -> str:
+    """Which trunks were pretrained."""
+    known = {name: tested.judgement.pretrained for name, tested in evaluation.tested.items()}
+    parts = [f"{name} {str(value).lower()}" for name, value in known.items() if value is not None]
+    return f"Pretrained: {', '.join(parts)}."
+
+
+def _pair_text(evaluation: Evaluation) -> str:
+    """How the pairs were made."""
+    counts = evaluation.pair_counts
+    return (
+        f"{counts.positives} positive and {counts.negatives} negative pairs of {counts.queries} test images with "
+        f"archive images, never of one group or duplicate cluster; "
+        f"{counts.queries_without_positive} images have no positive."
+    )
+
+
+def _classification(evaluation: Evaluation, written: dict[str, pd.DataFrame], report_dir: Path) -> Chapter:
+    """Class layers and nearest images."""
+    figures = [("Per class", report_dir / "figures" / "per_class.png")]
+    if (report_dir / "figures" / "confusion.png").exists():
+        figures.append(("Confusion of the classifier", report_dir / "figures" / "confusion.png"))
+    text = f"Macro means run over {evaluation.n_test_classes} classes."
+    shown = [("Classification", brief(written["classification"])), ("Per class", written["per_class"])]
+    return Chapter("Classification", [text], tables=shown, figures=figures)

@@ -1,0 +1,77 @@
+"""Metrics, tables and JSON as files with the same bytes for the same numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DIGITS = 6
+"""Digits after the point: beyond them numbers differ between machines that are both right."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside ``path``; rename it to ``path`` when the block succeeds, else remove it.
+
+    The temporary name keeps the suffix, which some writers read the format from.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file with sorted keys, two blanks of indent and floats of six digits after the point.
+
+    NumPy scalars become numbers. A number that is not finite becomes null: JSON has no word for it.
+
+    Raises:
+        TypeError: A value has no JSON form.
+    """
+    text = json.dumps(_plain(value), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    with replacing(path) as temporary:
+        temporary.write_text(f"{text}\n", encoding="utf-8")
+
+
+def write_metrics(path: Path, metrics: Mapping[str, float | int | None]) -> None:
+    """Write ``{"<split>/<family>/<metric>": value}`` as sorted, rounded JSON (see ``write_json``).
+
+    Raises:
+        TypeError: A value is not a number or None (MLflow and ``dvc metrics diff`` read this file).
+    """
+    for key, value in metrics.items():
+        if value is not None and (isinstance(value, (str, bool)) or not hasattr(value, "__float__")):
+            raise TypeError(f"metric {key} = {value!r} is not a number")
+    write_json(path, dict(metrics))
+
+
+def write_table(path: Path, table: pd.DataFrame, digits: int = DIGITS) -> None:
+    """Write a CSV file without the index, rows in the order given, floats of ``digits`` digits after the point."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, float_format=f"%.{digits}f", lineterminator="\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """Rounded numbers, strings, lists and dicts out of what NumPy and tuples bring along."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        # adding 0.0 turns -0.0 into 0.0, which would be two spellings of one number
+        return round(value, DIGITS) + 0.0 if math.isfinite(value) else None
+    return value

@@ -1,0 +1,43 @@
+import numpy as np
+
+from twinfolio.assessment.images import image_scores, image_values, join, originals
+from twinfolio.data.store import Store
+
+
+def test_originals_leave_copies_out_and_keep_every_tile(store_root):
+    store = Store.open(store_root / "train")
+    of = originals(store)
+    assert len(of) == 4 * 3 * 3
+    assert len(of.rows) == 3 * 9 + 2 * 9
+    assert (store.index["copy"].to_numpy()[of.rows] == 0).all()
+    assert (store.index["image_id"].to_numpy()[of.rows] == of.items.ids[of.row_image]).all()
+    assert (store.labels[of.rows] == of.items.labels[of.row_image]).all()
+
+
+def test_joined_rows_belong_to_their_own_images(store_root):
+    train, val = (originals(Store.open(store_root / split)) for split in ("train", "val"))
+    both = join(train, val)
+    ids = np.concatenate([train.items.ids[train.row_image], val.items.ids[val.row_image]])
+    assert (both.items.ids[both.row_image] == ids).all()
+    assert both.within_group.sum() == 6
+
+
+def test_scores_of_tiled_images_are_the_mean_over_all_pairs_of_tiles(store_root):
+    val = originals(Store.open(store_root / "val"))
+    rows = np.random.default_rng(0).normal(size=(len(val.rows), len(val.rows)))
+    slow = np.array(
+        [
+            [rows[np.ix_(val.row_image == i, val.row_image == j)].mean() for j in range(len(val))]
+            for i in range(len(val))
+        ]
+    )
+    np.testing.assert_allclose(image_scores(rows, val, val), slow)
+    np.testing.assert_allclose(image_values(rows, val)[-1], rows[val.row_image == len(val) - 1].mean(axis=0))
+
+
+def test_the_first_row_of_an_image_is_its_tile_zero(store_root):
+    store = Store.open(store_root / "val")
+    of = originals(store)
+    for image in (0, len(of) - 1):
+        row = store.index.iloc[of.first_row(image)]
+        assert (row["image_id"], row["tile"]) == (of.items.ids[image], 0)

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+
+from twinfolio.assessment.images import originals
+from twinfolio.assessment.model_folder import gallery_table, load_model_folder, write_model_folder
+from twinfolio.assessment.systems import frozen_trunk, trained_system
+from twinfolio.data.store import Store
+from twinfolio.errors import ModelError
+
+TRUNK = "test_efficientnet"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    import torch
+
+    from twinfolio.models.bundle import save_model
+    from twinfolio.models.embedder import build_class_layer, build_siamese
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        embedder, head = build_siamese(TRUNK, weights="none", head="distance", distance="l1", embedding=6)
+        layer = build_class_layer(embedder, 4)
+    folder = tmp_path_factory.mktemp("bundle")
+    save_model(folder, embedder=embedder.eval(), head=head, class_layer=layer, config={"kind": "siamese"})
+    return folder
+
+
+@pytest.fixture
+def written(bundle, store_root, tmp_path):
+    parts = {split: originals(Store.open(store_root / split)) for split in ("train", "val")}
+    gallery = gallery_table(parts, ["alif", "ba", "ta", "tha"])
+    vectors = np.random.default_rng(0).normal(size=(len(gallery), 6)).astype(np.float32)
+    folder = tmp_path / "model"
+    write_model_folder(
+        folder,
+        bundle=bundle,
+        classes=["alif", "ba", "ta", "tha"],
+        threshold={"threshold": 1.5, "split": "val"},
+        embeddings=vectors,
+        gallery=gallery,
+    )
+    return folder, vectors
+
+
+def test_a_moved_folder_loads_with_the_same_scores_and_gallery(written, bundle, tmp_path):
+    folder, vectors = written
+    moved = folder.rename(tmp_path / "elsewhere")
+    loaded = load_model_folder(moved)
+    np.testing.assert_array_equal(loaded.embeddings, vectors)
+    assert loaded.threshold == 1.5
+    assert list(loaded.gallery["split"].unique()) == ["train", "val"]
+    assert loaded.gallery.loc[loaded.gallery["tile"] == 1, "label"].unique().tolist() == ["tha"]
+    images = np.random.default_rng(1).integers(0, 255, (3, 32, 32, 3), dtype=np.uint8)
+    first, second = loaded.model, trained_system("l1", bundle)
+    x = first.embed_uint8(images)
+    np.testing.assert_array_equal(x, second.embed(images))
+    np.testing.assert_array_equal(first.scores(x, vectors), second.scores(x, vectors))
+
+
+def test_writing_twice_gives_the_same_bytes(written, bundle, store_root):
+    folder, vectors = written
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    loaded = load_model_folder(folder)
+    write_model_folder(
+        folder,
+        bundle=bundle,
+        classes=loaded.classes,
+        threshold={"split": "val", "threshold": 1.5},
+        embeddings=vectors,
+        gallery=loaded.gallery,
+    )
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["embeddings.npy", "gallery.csv", "classes.json", "threshold.json", "model.json"])
+def test_a_folder_that_lacks_a_file_is_no_model(written, name):
+    folder, _ = written
+    (folder / name).unlink()
+    with pytest.raises(ModelError):
+        load_model_folder(folder)
+
+
+def test_a_gallery_of_another_length_is_refused(written):
+    folder, vectors = written
+    np.save(folder / "embeddings.npy", vectors[1:])
+    with pytest.raises(ModelError, match="gallery rows"):
+        load_model_folder(folder)
+
+
+def test_a_class_layer_gives_probabilities(bundle):
+    system = trained_system("l1", bundle)
+    shares = system.classify(np.ones((2, 6), np.float32))
+    assert shares.shape == (2, 4)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_the_frozen_trunk_is_the_same_in_both_stages_and_leaves_the_global_generator_alone():
+    import torch
+
+    images = np.random.default_rng(1).integers(0, 255, (2, 32, 32, 3), dtype=np.uint8)
+    state = torch.get_rng_state()
+    first = frozen_trunk(TRUNK, "none", 3)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(3)
+    np.testing.assert_array_equal(first.embed(images), frozen_trunk(TRUNK, "none", 3).embed(images))
+    assert first.pretrained is False

@@ -1,0 +1,67 @@
+import json
+
+import pandas as pd
+import pytest
+
+from tests.unit.assessment import conftest as tiny
+from twinfolio.assessment.champion import read_champion
+from twinfolio.assessment.compare import PairSettings, compare_systems
+from twinfolio.assessment.judgement import Resampling
+from twinfolio.reporting.comparison import within_group_notes, write_comparison
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    root = tmp_path_factory.mktemp("comparison")
+    tiny.write_split(root / "store" / "train", range(3), seed=1)
+    tiny.write_split(root / "store" / "val", range(3, 5), lent=("ba",), seed=2)
+    tiny.write_info(root / "store")
+    how, systems = Resampling(n=100), tiny.make_systems()
+    comparison = compare_systems(systems, ["l1", "cosine"], root / "store", root / "e", PairSettings(), how)
+    for place in ("a", "b"):
+        write_comparison(comparison, "f1", root / place / "out", root / place / "report")
+    return comparison, root
+
+
+def test_two_writings_agree_byte_by_byte(written):
+    _, folder = written
+    first, second = (
+        {p.relative_to(folder / place): p.read_bytes() for p in (folder / place).rglob("*") if p.is_file()}
+        for place in ("a", "b")
+    )
+    assert first == second
+    assert {p.name for p in first} >= {
+        "table.csv",
+        "tests.csv",
+        "metrics.json",
+        "champion.json",
+        "pairs.csv",
+        "roc_pr.png",
+    }
+
+
+def test_the_headline_key_is_the_champions_and_lies_in_its_interval(written):
+    comparison, folder = written
+    metrics = json.loads((folder / "a/report/metrics.json").read_text())
+    table = pd.read_csv(folder / "a/report/table.csv").set_index("distance")
+    assert metrics["val/retrieval/mAP"] == pytest.approx(table.loc[comparison.champion, "mAP"])
+    assert metrics["val/retrieval/mAP_low"] <= metrics["val/retrieval/mAP"] <= metrics["val/retrieval/mAP_high"]
+    assert metrics["val/retrieval_colour_histogram/mAP"] > 0
+    assert all(key.count("/") == 2 and key.startswith("val/") for key in metrics)
+
+
+def test_thresholds_survive_the_file(written):
+    comparison, folder = written
+    read = read_champion(folder / "a/out").thresholds
+    assert read == pytest.approx(comparison.thresholds, abs=1e-6)
+
+
+def test_lent_images_and_the_verdict_are_in_the_report(written):
+    comparison, folder = written
+    html = (folder / "a/report/report.html").read_text()
+    assert "6 of 24 validation images" in html
+    assert f"{comparison.champion} leads l1" in html
+
+
+def test_no_caution_where_nothing_was_lent():
+    assert within_group_notes(0, 10, 0.5, 0.5) == []

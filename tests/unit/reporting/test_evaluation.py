@@ -1,0 +1,110 @@
+import json
+
+import pandas as pd
+import pytest
+
+from tests.unit.assessment import conftest as tiny
+from twinfolio.assessment.champion import Champion
+from twinfolio.assessment.compare import PairSettings, compare_systems
+from twinfolio.assessment.evaluate import evaluate_systems
+from twinfolio.assessment.judgement import Resampling
+from twinfolio.evaluation.verification import check_identity
+from twinfolio.reporting.evaluation import Circumstances, write_evaluation
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    root = tmp_path_factory.mktemp("evaluation")
+    for split, pages in (("train", range(3)), ("val", range(3, 5)), ("test", range(5, 7))):
+        tiny.write_split(root / "store" / split, pages, lent=("ba",) if split == "val" else (), seed=len(split))
+    tiny.write_info(root / "store")
+    how, systems = Resampling(n=100), tiny.make_systems()
+    compared = compare_systems(systems, ["l1", "cosine"], root / "store", root / "e", PairSettings(), how)
+    evaluation = evaluate_systems(
+        systems,
+        champion="cosine",
+        thresholds=compared.thresholds,
+        store_root=root / "store",
+        embeddings=root / "e",
+        positives_per_query=5,
+        min_positives=5,
+        sheet_queries=2,
+        resampling=how,
+    )
+    champion = Champion("cosine", True, "l1", 0.9, 0.8765, compared.thresholds, "f1")
+    for place in ("a", "b"):
+        write_evaluation(evaluation, Circumstances(champion, "random", 3), root / place)
+    return root
+
+
+def metrics_of(report):
+    return json.loads((report / "a" / "metrics.json").read_text())
+
+
+def test_two_writings_agree_byte_by_byte(report):
+    first, second = (
+        {p.name: p.read_bytes() for p in (report / place).rglob("*") if p.is_file()} for place in ("a", "b")
+    )
+    assert first == second
+    assert {"systems.csv", "per_class.csv", "curves.csv", "pairs.csv", "sheet.png", "report.html"} <= set(first)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "retrieval/mAP",
+        "retrieval/mAP_own_group_included",
+        "retrieval/P@1",
+        "retrieval/r_precision",
+        "retrieval/MRR",
+        "retrieval/macro_mAP",
+        "classification_champion/macro_f1",
+        "classification_nearest/accuracy",
+        "verification/accuracy",
+        "verification/eer",
+        "leave_one_out/mAP",
+        "retrieval_colour_histogram/mAP",
+        "verification_l1/f1",
+    ],
+)
+def test_every_headline_has_its_interval(report, key):
+    metrics = metrics_of(report)
+    assert metrics[f"test/{key}_low"] <= metrics[f"test/{key}"] <= metrics[f"test/{key}_high"]
+
+
+def test_verification_numbers_follow_from_the_printed_counts(report):
+    for _, row in pd.read_csv(report / "a" / "verification.csv").iterrows():
+        keys = ("tp", "fp", "fn", "tn", "accuracy", "precision", "recall", "f1", "specificity", "balanced_accuracy")
+        check_identity({key: row[key] for key in keys})
+
+
+def test_systems_are_one_table_with_paired_tests_against_the_champion(report):
+    table = pd.read_csv(report / "a" / "systems.csv").set_index("system")
+    assert list(table.index) == ["l1", "cosine", "colour_histogram"]
+    assert table.loc["cosine", ["champion_lead", "p"]].isna().all()
+    assert table.loc["l1", "champion_lead"] == pytest.approx(
+        table.loc["cosine", "mAP"] - table.loc["l1", "mAP"], abs=2e-6
+    )
+    assert table["pretrained"].fillna("").astype(str).str.lower().tolist() == ["false", "true", ""]
+
+
+def test_per_class_rows_are_the_classes_with_test_images(report):
+    table = pd.read_csv(report / "a" / "per_class.csv")
+    assert table["class"].tolist() == ["alif", "ba", "ta", "tha"]
+    assert table["images"].tolist() == [6, 6, 6, 6]
+
+
+def test_the_report_says_what_the_numbers_rest_on(report):
+    html = (report / "a" / "report.html").read_text()
+    for text in (
+        "d" * 64,
+        "3 times",
+        "4 classes",
+        "a tie with l1",
+        "Random split",
+        "validation images were lent",
+        "without them 0.876",
+        "true",
+    ):
+        assert text in html
+    assert html.index("retrieval mAP") < html.index("What these numbers rest on") < html.index("<h2>Retrieval")

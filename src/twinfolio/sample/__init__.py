@@ -1,0 +1,1 @@
+"""Synthetic historical Arabic manuscripts, deterministic from a seed."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from _registration import register
 from _stage import ROOT, Stage, run_stage
 from _systems import COMPARED, MODELS, SIAMESE, STORE, load_systems
 from twinfolio.assessment.champion import EMBEDDINGS, read_champion
 from twinfolio.assessment.evaluate import evaluate_systems
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.model_folder import gallery_table, write_model_folder
+from twinfolio.models.bundle import read_config
 from twinfolio.reporting.evaluation import Circumstances, write_evaluation
 from twinfolio.reporting.test_uses import append_test_use, params_hash
 from twinfolio.tracking.identity import git_commit
@@ -32,13 +34,18 @@ def main(stage: Stage) -> None:
     uses = append_test_use(Path("reports/test_uses.csv"), evaluation.info.data_hash, settings, git_commit(ROOT))
     circumstances = Circumstances(champion, stage.params.split.protocol, uses, confidence=params.confidence)
     write_evaluation(evaluation, circumstances, stage.report_dir)
+    folder = stage.output_dir / "model"
     write_model_folder(
-        stage.output_dir / "model",
+        folder,
         bundle=SIAMESE[champion.distance],
         classes=evaluation.info.classes,
         threshold=champion.threshold_facts(),
         embeddings=evaluation.gallery_embeddings,
         gallery=gallery_table(evaluation.gallery_parts, evaluation.info.classes),
+    )
+    pretrained = bool(read_config(folder)["pretrained"])
+    register(
+        stage, folder, evaluation.info, compared=COMPARED, distance=champion.distance, pretrained=pretrained
     )
 
 

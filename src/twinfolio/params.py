@@ -331,6 +331,11 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     return parse_params(raw, source=str(path))
 
 
+def write_params(params: Params, path: Path) -> None:
+    """Write every key with its value: DVC compares what stands in the file, and knows no defaults."""
+    path.write_text(yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+
+
 def parse_params(raw: Any, source: str = "params.yaml") -> Params:
     """Check a nested dict as a whole params file; ``source`` is named in errors (see ``load_params``)."""
     try:

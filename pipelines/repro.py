@@ -1,0 +1,61 @@
+"""``make repro``: provide the data, run ``dvc repro`` in its workspace, and say what took how long.
+
+    make repro                      # data/, or the sample where there is none
+    make repro DATA=FOLDER          # any folder of class folders; results in workspaces/<its name>/
+    make repro DATA=FOLDER PARAMS=studies/real/medieval.yaml NAME=medieval
+    make repro STUDY=khayyat [DATA=FOLDER]      # a pipeline of studies/, on the sample where no folder is named
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from twinfolio.errors import TwinfolioError
+from twinfolio.logging import set_up_logging
+from twinfolio.params import load_params
+from twinfolio.workspace import make_workspace, provide_data, stage_times
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def choose_workspace(options: argparse.Namespace) -> Path:
+    """The root for its own data, else a workspace; either with checked params and data in place."""
+    own_data = options.data is None
+    if own_data:
+        load_params(ROOT / "params.yaml")
+        provide_data(ROOT)
+    if own_data and options.study is None:
+        return ROOT
+    workspace = make_workspace(ROOT, options.data or ROOT / "data", options.params, options.name, options.study)
+    load_params(workspace / "params.yaml")
+    return workspace
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder of class folders")
+    parser.add_argument("--params", type=Path, help="params file for it")
+    parser.add_argument("--name", help="name of its workspace")
+    parser.add_argument("--study", help="folder of studies/ whose pipeline to run")
+    options = parser.parse_args()
+    set_up_logging("repro")
+    started = time.monotonic()
+    try:
+        workspace = choose_workspace(options)
+    except TwinfolioError as error:
+        print(f"twinfolio: {error}", file=sys.stderr)
+        return 2
+    code = subprocess.run(["dvc", "repro"], cwd=workspace, check=False).returncode
+    if code == 0:
+        for stage, seconds, mebibytes in stage_times(workspace):
+            print(f"{stage:<28} {seconds:7.1f} s {mebibytes:7.0f} MiB")
+        print(f"{time.monotonic() - started:.0f} s in all; report: {(workspace / 'reports/evaluate/report.html')}")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

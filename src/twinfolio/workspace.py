@@ -1,0 +1,125 @@
+"""Workspaces: each data set has its own folder of params, outputs and reports, so that two never overwrite each other.
+
+The root of the repository is the workspace of ``data/``. ``make repro DATA=FOLDER`` makes ``workspaces/<name>/``, a DVC
+project of its own that runs the same ``dvc.yaml`` (or a study's) with the code of the root and shares the root's cache.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from twinfolio.errors import DataError, ParamsError
+from twinfolio.params import load_params, write_params
+
+logger = logging.getLogger(__name__)
+
+
+def run_dvc(arguments: Sequence[str], workspace: Path) -> subprocess.CompletedProcess[str]:
+    """Run DVC in a workspace and return what it printed; its failure is the caller's to read."""
+    return subprocess.run(["dvc", *arguments], cwd=workspace, check=False, text=True, capture_output=True)
+
+
+def make_workspace(
+    root: Path, data: Path, params: Path | None = None, name: str | None = None, study: str | None = None
+) -> Path:
+    """Create (or find again) the workspace of a folder of class folders.
+
+    Args:
+        root: The repository's root.
+        data: The folder of class folders; it is linked, never copied or changed.
+        params: Params file to take; without it a workspace keeps its own, and a new one takes those of its pipeline.
+        name: Name of the workspace; the folder's own by default, with the study's in front.
+        study: A folder of ``studies/`` whose ``dvc.yaml`` and ``params.yaml`` are used instead of the root's.
+
+    Returns:
+        ``root/workspaces/<name>``.
+
+    Raises:
+        DataError: The folder is missing, or the name already stands for another folder.
+        ParamsError: The params file or the study is missing.
+    """
+    pipeline = root if study is None else _study_folder(root, study)
+    data = data.resolve()
+    if not data.is_dir():
+        raise DataError(f"{data}: no such folder", "name a folder of class folders: make repro DATA=FOLDER")
+    workspace = root / "workspaces" / (name or "-".join(filter(None, (study, data.name))))
+    link = workspace / "data"
+    if link.is_symlink() and link.resolve() != data:
+        raise DataError(f"{workspace.name}: this workspace already stands for {link.resolve()}", "add NAME=another-name")
+    workspace.mkdir(parents=True, exist_ok=True)
+    if not link.is_symlink():
+        link.symlink_to(data, target_is_directory=True)
+    if not (workspace / ".dvc").is_dir():
+        _init_dvc(root, workspace)
+    shutil.copyfile(pipeline / "dvc.yaml", workspace / "dvc.yaml")
+    (workspace / "workspace.yaml").write_text(f"root: {os.path.relpath(root, workspace)}\n", encoding="utf-8")
+    _place_params(pipeline, workspace, params)
+    return workspace
+
+
+def _init_dvc(root: Path, workspace: Path) -> None:
+    """Make the workspace a DVC project without Git (its results are not committed) on the root's cache."""
+    run_dvc(["init", "-q", "--no-scm"], workspace).check_returncode()
+    config = "[core]\n    no_scm = True\n    analytics = false\n    check_update = false\n"
+    cache = os.path.relpath(root / ".dvc" / "cache", workspace / ".dvc")
+    (workspace / ".dvc" / "config").write_text(f"{config}[cache]\n    dir = {cache}\n", encoding="utf-8")
+    shutil.copyfile(root / ".dvcignore", workspace / ".dvcignore")
+
+
+def _study_folder(root: Path, study: str) -> Path:
+    """The folder of a study that is a pipeline of its own."""
+    known = sorted(path.parent.name for path in (root / "studies").glob("*/dvc.yaml"))
+    if study not in known:
+        raise ParamsError(f"studies/{study}: no such study", f"known here: {', '.join(known) or 'none'}")
+    return root / "studies" / study
+
+
+def _place_params(pipeline: Path, workspace: Path, params: Path | None) -> None:
+    """Put the chosen params file into the workspace, or its pipeline's where there is none yet, with every key in it."""
+    target = workspace / "params.yaml"
+    if params is not None or not target.exists():
+        write_params(load_params(params or pipeline / "params.yaml"), target)
+
+
+def provide_data(root: Path) -> None:
+    """See to it that the root has ``data/``: as it is, else from the DVC remote, else the sample.
+
+    A hash that differs from ``data.dvc`` is one line of warning: ``dvc repro`` will then record the new one.
+    """
+    data = root / "data"
+    if data.is_dir() and any(data.iterdir()):
+        _warn_if_changed(root)
+        return
+    if run_dvc(["remote", "list"], root).stdout.strip():
+        logger.info("no data/ yet: dvc pull")
+        if run_dvc(["pull", "data.dvc"], root).returncode == 0:
+            return
+        logger.warning("dvc pull did not bring data/: making the sample instead")
+    logger.info("no data/ yet: making the sample (or put a folder a class there, or use DATA=FOLDER)")
+    subprocess.run(["python", "pipelines/sample_data.py"], cwd=root, check=True)
+    _warn_if_changed(root)
+
+
+def _warn_if_changed(root: Path) -> None:
+    """Say in one line that ``data/`` is not what ``data.dvc`` records."""
+    if not (root / "data.dvc").exists():
+        return
+    status = run_dvc(["status", "--json", "data.dvc"], root)
+    if status.returncode == 0 and json.loads(status.stdout or "{}"):
+        logger.warning("data/ differs from what data.dvc records; dvc repro will record it anew")
+
+
+def stage_times(workspace: Path) -> list[tuple[str, float, float]]:
+    """Read every stage's ``timing.json``: (stage, seconds, peak memory in MiB) in the order they were written."""
+    rows = []
+    for path in sorted((workspace / "reports").glob("**/timing.json"), key=lambda p: p.stat().st_mtime):
+        timing = json.loads(path.read_text(encoding="utf-8"))
+        stage = path.parent.relative_to(workspace / "reports").as_posix()
+        rows.append((stage, float(timing["wall_s"]), float(timing["peak_memory_mib"])))
+    return rows

@@ -1,0 +1,86 @@
+"""What ``dvc.yaml`` declares is what the stage scripts import: no stale results, no needless reruns."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import grimp
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+# The edge: it names, logs and tracks results without shaping them. Params reach DVC by their values.
+EDGE = ("twinfolio", "twinfolio.errors", "twinfolio.logging", "twinfolio.params", "twinfolio.tracking", "twinfolio.workspace")
+
+
+def is_edge(module: str) -> bool:
+    return module in EDGE or module.startswith("twinfolio.tracking.")
+
+
+def script_of(stage: str) -> str:
+    words = STAGES[stage]["cmd"].split()
+    return next(word for word in words if word.endswith(".py")).removeprefix("${root}/")
+
+
+@cache
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("twinfolio")
+
+
+def imported_by(script: str) -> set[str]:
+    """Every module of the package that the script can reach, lazily imported ones included."""
+    direct = set()
+    for node in ast.walk(ast.parse((ROOT / script).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("twinfolio"):
+            names = {f"{node.module}.{alias.name}" for alias in node.names} & graph().modules
+            direct |= names or {node.module}
+    reached = direct | {upper for module in direct for upper in graph().find_upstream_modules(module)}
+    return {module for module in reached if not is_edge(module)}
+
+
+def declared_by(stage: str) -> set[str]:
+    """Modules under the stage's source deps (a folder stands for all modules in it)."""
+    declared = set()
+    for dep in STAGES[stage]["deps"]:
+        path = dep.removeprefix("${root}/")
+        if path.startswith("src/"):
+            dotted = path.removeprefix("src/").removesuffix(".py").replace("/", ".")
+            inside = {module for module in graph().modules if module == dotted or module.startswith(f"{dotted}.")}
+            assert inside, f"{stage}: {dep} is no module of the package"
+            declared |= inside
+    return declared
+
+
+def has_code(module: str) -> bool:
+    path = ROOT / "src" / module.replace(".", "/") / "__init__.py"
+    return not path.exists() or len(ast.parse(path.read_text()).body) > 1
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_imported_module_is_a_declared_dependency(stage):
+    missing = {m for m in imported_by(script_of(stage)) - declared_by(stage) if has_code(m)}
+    assert not missing, f"{stage}: add to deps: {sorted(missing)}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_declared_module_is_imported(stage):
+    needless = {m for m in declared_by(stage) - imported_by(script_of(stage)) if has_code(m)}
+    assert not needless, f"{stage}: a change there would rerun it for nothing: {sorted(needless)}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_its_own_script(stage):
+    assert "${root}/" + script_of(stage) in STAGES[stage]["deps"]
+
+
+def test_only_evaluate_reads_the_test_split():
+    for stage, spec in STAGES.items():
+        readers = [dep for dep in spec["deps"] if dep in ("outputs/store", "outputs/store/test")]
+        assert not readers or stage == "evaluate", f"{stage} reads {readers}"
+
+
+def test_no_stage_depends_on_a_run_file_or_a_timing():
+    for spec in STAGES.values():
+        assert not [dep for dep in spec["deps"] if dep.endswith(("run.json", "timing.json"))]

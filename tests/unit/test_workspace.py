@@ -1,0 +1,85 @@
+import json
+
+import pytest
+import yaml
+
+from twinfolio.errors import DataError, ParamsError
+from twinfolio.params import Params, load_params
+from twinfolio.workspace import make_workspace, stage_times
+
+
+@pytest.fixture
+def root(tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "dvc.yaml").write_text("vars: [workspace.yaml]\nstages: {}\n")
+    (root / ".dvcignore").write_text("")
+    (root / "params.yaml").write_text("split: {seed: 1}\n")
+    return root
+
+
+def folder(tmp_path, name="my images"):
+    (tmp_path / name / "a").mkdir(parents=True)
+    return tmp_path / name
+
+
+def test_a_workspace_links_the_data_and_takes_the_root_params(root, tmp_path):
+    data = folder(tmp_path)
+    workspace = make_workspace(root, data)
+    assert workspace == root / "workspaces" / "my images"
+    assert (workspace / "data").resolve() == data
+    assert load_params(workspace / "params.yaml") == load_params(root / "params.yaml")
+    assert (workspace / "workspace.yaml").read_text() == "root: ../..\n"
+    assert (workspace / ".dvc/config").exists()
+
+
+def test_a_workspace_keeps_its_own_params_until_others_are_named(root, tmp_path):
+    data = folder(tmp_path)
+    workspace = make_workspace(root, data)
+    (workspace / "params.yaml").write_text("split: {seed: 2}\n")
+    make_workspace(root, data)
+    assert load_params(workspace / "params.yaml").split.seed == 2
+    other = tmp_path / "other.yaml"
+    other.write_text("split: {seed: 3}\n")
+    make_workspace(root, data, params=other)
+    assert load_params(workspace / "params.yaml").split.seed == 3
+
+
+def test_a_workspace_has_every_key_because_dvc_knows_no_defaults(root, tmp_path):
+    written = yaml.safe_load((make_workspace(root, folder(tmp_path)) / "params.yaml").read_text())
+    assert set(written) == set(Params.model_fields)
+    assert written["classify"]["trunk"] == Params().classify.trunk
+
+
+def test_a_study_brings_its_pipeline_and_params(root, tmp_path):
+    study = root / "studies" / "paper"
+    study.mkdir(parents=True)
+    (study / "dvc.yaml").write_text("stages: {a: {cmd: 'true'}}\n")
+    (study / "params.yaml").write_text("split: {seed: 9}\n")
+    workspace = make_workspace(root, folder(tmp_path), study="paper")
+    assert workspace.name == "paper-my images"
+    assert (workspace / "dvc.yaml").read_text() == (study / "dvc.yaml").read_text()
+    assert load_params(workspace / "params.yaml").split.seed == 9
+    with pytest.raises(ParamsError, match="known here: paper"):
+        make_workspace(root, tmp_path / "my images", study="papr")
+
+
+def test_two_folders_of_one_name_do_not_share_a_workspace(root, tmp_path):
+    make_workspace(root, folder(tmp_path, "x/images"))
+    with pytest.raises(DataError, match="NAME="):
+        make_workspace(root, folder(tmp_path, "y/images"))
+    assert make_workspace(root, tmp_path / "y/images", name="second").name == "second"
+
+
+def test_a_missing_folder_and_a_missing_params_file_get_one_line(root, tmp_path):
+    with pytest.raises(DataError, match="no such folder"):
+        make_workspace(root, tmp_path / "nowhere")
+    with pytest.raises(ParamsError, match="no such file"):
+        make_workspace(root, folder(tmp_path), params=tmp_path / "no.yaml")
+
+
+def test_stage_times_are_read_from_the_reports(tmp_path):
+    for stage in ("split", "train_siamese/l1"):
+        (tmp_path / "reports" / stage).mkdir(parents=True)
+        (tmp_path / "reports" / stage / "timing.json").write_text(json.dumps({"wall_s": 2, "peak_memory_mib": 3}))
+    assert sorted(stage_times(tmp_path)) == [("split", 2.0, 3.0), ("train_siamese/l1", 2.0, 3.0)]

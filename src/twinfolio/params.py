@@ -216,6 +216,7 @@ class ScratchParams(PairTraining):
     """Height and width the rows are resized to, in pixels (150 x 100 is the only size that fits Table 1)."""
     pooling: Literal["avg", "max", "avgmax", "flatten"] = "flatten"
     normalise: bool = False
+    class_weight: float = Field(default=0.0, ge=0)
 
 
 class CompareParams(Section):

@@ -1,0 +1,62 @@
+"""What the three training stages share: params to a recipe, and a trained model to files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from _stage import Stage
+from twinfolio.params import Optimisation, PairTraining
+
+if TYPE_CHECKING:
+    from twinfolio.training.jobs import Recipe, Trained
+
+
+def recipe(stage: Stage, params: Optimisation) -> Recipe:
+    """How a section's model is trained, on the machine that section ``trainer`` describes."""
+    from twinfolio.data.datamodule import Augmentation
+    from twinfolio.models.optimisation import Schedule
+    from twinfolio.training.jobs import Recipe
+    from twinfolio.training.trainer import Budget, Hardware
+
+    return Recipe(
+        seed=params.seed,
+        schedule=Schedule(params.lr, params.trunk_lr, params.weight_decay, params.warmup),
+        augmentation=Augmentation(**params.augmentation.model_dump()),
+        budget=Budget(params.epochs, params.patience, getattr(params, "validate_every", 1)),
+        hardware=Hardware(**stage.params.trainer.model_dump()),
+        work_dir=stage.work_dir,
+        logger=stage.lightning_logger(),
+    )
+
+
+def pair_settings(params: PairTraining) -> dict[str, Any]:
+    """The arguments of ``SiameseSpec`` that sections ``siamese`` and ``scratch`` have in common."""
+    from twinfolio.models.siamese import PairObjective
+
+    objective = PairObjective(params.loss, params.pairs, params.temperature, params.margin, params.class_weight)
+    names = ("trunk", "weights", "head", "pooling", "embedding", "normalise")
+    batches = {
+        "classes_per_batch": params.classes_per_batch,
+        "images_per_class": params.images_per_class,
+        "steps_per_epoch": params.steps_per_epoch,
+        "gallery": params.validation_gallery,
+    }
+    return {name: getattr(params, name) for name in names} | batches | {"objective": objective}
+
+
+def write_trained(stage: Stage, trained: Trained) -> None:
+    """Write the model folder, the metrics and the history, as numbers and as a figure."""
+    from twinfolio.models.bundle import save_model
+    from twinfolio.reporting.plots import plot_history
+    from twinfolio.reporting.tables import write_metrics, write_table
+
+    save_model(
+        stage.output_dir / "model",
+        embedder=trained.embedder,
+        head=trained.head,
+        class_layer=trained.class_layer,
+        config=trained.config,
+    )
+    write_metrics(stage.report_dir / "metrics.json", trained.metrics)
+    write_table(stage.report_dir / "history.csv", trained.history)
+    plot_history(stage.report_dir / "history.png", trained.history)

@@ -1,0 +1,106 @@
+"""What the LightningModules share: optimiser, frozen trunk, seeded epochs, results gathered by row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+
+from twinfolio.data.datamodule import mix_seed
+from twinfolio.models.optimisation import Schedule
+
+
+class Learner(pl.LightningModule):
+    """Base of the classifier and the Siamese model.
+
+    Args:
+        schedule: Optimiser settings.
+        seed: Seed of what the layers draw (dropout), set anew at every step so that resuming repeats it.
+    """
+
+    def __init__(self, schedule: Schedule, seed: int) -> None:
+        super().__init__()
+        self.schedule, self.seed = schedule, seed
+
+    @property
+    def trunk(self) -> nn.Module:
+        """The part that learns at the trunk's own rate."""
+        raise NotImplementedError
+
+    def freeze_if_asked(self) -> None:
+        """Stop the trunk from learning where its learning rate is 0."""
+        if self.schedule.trunk_lr == 0:
+            self.trunk.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Learner:
+        """Training mode, except for a frozen trunk: its batch statistics stay as they are."""
+        super().train(mode)
+        if self.schedule.trunk_lr == 0:
+            self.trunk.eval()
+        return self
+
+    def on_fit_start(self) -> None:
+        """Lightning takes modules in the mode they come in: put everything that learns into training mode."""
+        self.train()
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW and its schedule, advanced at every step."""
+        optimiser = self.schedule.optimiser(self, self.trunk)
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = self.schedule.scheduler(optimiser, steps)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Seed what the layers draw from (seed, rank, step)."""
+        torch.manual_seed(mix_seed(self.seed, self.global_rank, self.global_step))
+
+    def log_step(self, losses: dict[str, Tensor], batch_size: int) -> None:
+        """Log a train step's losses as epoch means under ``train/``."""
+        for name, value in losses.items():
+            self.log(
+                f"train/{name}", value.detach(), on_step=False, on_epoch=True, batch_size=batch_size, sync_dist=True
+            )
+
+    def gather_batch(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings and labels of all devices, with gradients to each; devices may hold different numbers of rows.
+
+        Every device computes the same loss of the whole; the gather's backward pass sums over devices and DDP then
+        takes the mean, which leaves exactly the gradient of one large batch.
+
+        Args:
+            embeddings: (n, D) of this device.
+            labels: (n,).
+        """
+        if self.trainer.world_size == 1:
+            return embeddings, labels
+        counts = self.all_gather(torch.tensor(len(labels), device=labels.device)).tolist()
+        missing = max(counts) - len(labels)
+        gathered = self.all_gather(F.pad(embeddings, (0, 0, 0, missing)), sync_grads=True)
+        all_labels = self.all_gather(F.pad(labels, (0, missing)))
+        kept = [slice(0, count) for count in counts]
+        return (
+            torch.cat([part[rows] for part, rows in zip(gathered, kept, strict=True)]),
+            torch.cat([part[rows] for part, rows in zip(all_labels, kept, strict=True)]),
+        )
+
+    def gather_rows(self, rows: Tensor, *values: Tensor) -> list[NDArray[Any]]:
+        """Results of all ranks, each row once and in order.
+
+        Args:
+            rows: (n,) row numbers of this rank's shard (the same n on all ranks).
+            values: (n, ...) results of these rows.
+
+        Returns:
+            The values (N, ...) as arrays, in the order of their row numbers.
+        """
+        parts = (rows, *values)
+        if self.trainer.world_size > 1:
+            parts = tuple(self.all_gather(part).flatten(0, 1) for part in parts)
+        _, first = np.unique(parts[0].cpu().numpy(), return_index=True)
+        return [part.cpu().numpy()[first] for part in parts[1:]]

@@ -1,0 +1,188 @@
+"""The Siamese model as a LightningModule: a loss over pairs, validated by retrieval mAP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from twinfolio.evaluation.ranking_metrics import retrieval_metrics
+from twinfolio.evaluation.retrieval_protocol import average_tiles
+from twinfolio.models.embedder import ClassLayer, Embedder
+from twinfolio.models.heads import Head
+from twinfolio.models.learner import Learner
+from twinfolio.models.losses import pair_loss, paired_loss
+from twinfolio.models.optimisation import Schedule
+
+MONITOR = "val/retrieval/mAP"
+"""What early stopping and the best checkpoint watch."""
+
+
+@dataclass(frozen=True)
+class PairObjective:
+    """What a Siamese model minimises.
+
+    Args:
+        loss: ``supcon``, ``bce``, ``contrastive`` or ``multi_similarity``.
+        pairs: ``all`` pairs of a batch, or ``episodes``: rows are (anchors, positives, negatives).
+        temperature: SupCon's temperature.
+        margin: Margin of the contrastive loss, in units of the head's distance.
+        class_weight: Weight of the class layer's cross-entropy.
+    """
+
+    loss: str = "supcon"
+    pairs: Literal["all", "episodes"] = "all"
+    temperature: float = 0.1
+    margin: float = 0.5
+    class_weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class RetrievalTask:
+    """Which validation query may find what in the gallery; scores are averaged over the tiles of an image.
+
+    Args:
+        query_sources: (q,) image number of each query row.
+        gallery_sources: (m,) image number of each gallery row.
+        relevant: (Q, M) pairs of images of one class.
+        excluded: (Q, M) pairs of images of one group or duplicate cluster, which do not count.
+    """
+
+    query_sources: NDArray[np.int64]
+    gallery_sources: NDArray[np.int64]
+    relevant: NDArray[np.bool_]
+    excluded: NDArray[np.bool_]
+
+    def average_precisions(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Each query image's AP (Q,), ties taken in expectation; NaN where it has nothing to find.
+
+        Args:
+            scores: (q, m) of the rows, higher = more similar.
+        """
+        averaged = average_tiles(scores, self.query_sources, self.gallery_sources)
+        return retrieval_metrics(averaged, self.relevant, self.excluded, ks=(1,)).per_query["mAP"]
+
+
+class SiameseModule(Learner):
+    """Embedder and head, trained on the pairs of a batch; a class layer on the same embedding steadies it.
+
+    Under several devices with ``pairs = all`` the embeddings are gathered with their gradients, so that pairs across
+    devices count too and the step is that of one large batch; episodes stay on their device.
+
+    Args:
+        embedder: Images to embeddings.
+        head: Pairs of embeddings to logits.
+        class_layer: Embeddings to class logits, or None.
+        objective: What is minimised.
+        class_weights: (C,) weights of the classes in the class layer's loss and of the anchors of episodes.
+        task: What validation queries may find.
+        schedule: Optimiser settings.
+        seed: Seed of what the layers draw.
+    """
+
+    class_weights: Tensor
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        head: Head,
+        class_layer: ClassLayer | None,
+        *,
+        objective: PairObjective,
+        class_weights: Tensor,
+        task: RetrievalTask,
+        schedule: Schedule,
+        seed: int,
+    ) -> None:
+        super().__init__(schedule, seed)
+        self.embedder, self.head, self.class_layer = embedder, head, class_layer
+        self.objective, self.task = objective, task
+        self.register_buffer("class_weights", class_weights, persistent=False)
+        self.freeze_if_asked()
+        self._seen: tuple[list[tuple[Tensor, Tensor]], ...] = ([], [])
+
+    @property
+    def trunk(self) -> nn.Module:
+        """The trunk."""
+        trunk: nn.Module = self.embedder.trunk
+        return trunk
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [0, 1] to embeddings (N, D)."""
+        embeddings: Tensor = self.embedder(images)
+        return embeddings
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """The loss over pairs plus the class layer's cross-entropy."""
+        embeddings, labels = self(batch["images"]).float(), batch["labels"]
+        losses = {"pair_loss": self._pair_loss(embeddings, labels)}
+        if self.class_layer is not None:
+            losses["class_loss"] = F.cross_entropy(self.class_layer(embeddings).float(), labels, self.class_weights)
+        loss = losses["pair_loss"] + self.objective.class_weight * losses.get("class_loss", 0.0)
+        self.log_step({"loss": loss, **losses}, len(embeddings))
+        return loss
+
+    def _pair_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        objective = self.objective
+        if objective.pairs == "episodes":
+            return self._episode_loss(embeddings, labels)
+        embeddings, labels = self.gather_batch(embeddings, labels)
+        return pair_loss(
+            objective.loss,
+            self.head,
+            embeddings,
+            labels,
+            temperature=objective.temperature,
+            margin=objective.margin,
+        )
+
+    def _episode_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """Each anchor with its positive and with its negative, weighted by the anchor's class (systems.md 1.5)."""
+        anchors, positives, negatives = embeddings.chunk(3)
+        same = torch.ones(len(anchors), device=embeddings.device)
+        weights = self.class_weights[labels[: len(anchors)]]
+        return paired_loss(
+            self.objective.loss,
+            self.head,
+            torch.cat([anchors, anchors]),
+            torch.cat([positives, negatives]),
+            torch.cat([same, torch.zeros_like(same)]),
+            torch.cat([weights, weights]),
+            margin=self.objective.margin,
+        )
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last validation."""
+        self._seen = ([], [])
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Keep the embeddings of a batch of queries (loader 0) or of the gallery (loader 1)."""
+        self._seen[dataloader_idx].append((batch["rows"], self(batch["images"]).float()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the retrieval mAP of all queries on the gallery."""
+        parts = [[torch.cat(column) for column in zip(*seen, strict=True)] for seen in self._seen]
+        queries, gallery = (torch.from_numpy(self.gather_rows(*part)[0]) for part in parts)
+        self._seen = ([], [])
+        self.log(MONITOR, mean_average_precision(self.average_precisions(queries, gallery)))
+
+    def average_precisions(self, queries: Tensor, gallery: Tensor) -> NDArray[np.float64]:
+        """Each query image's AP (Q,) by the head's scores.
+
+        Args:
+            queries: (q, D) embeddings of the query rows.
+            gallery: (m, D) embeddings of the gallery rows.
+        """
+        with torch.inference_mode():
+            scores = self.head.pairwise(queries.to(self.device), gallery.to(self.device))
+        return self.task.average_precisions(scores.float().cpu().numpy())
+
+
+def mean_average_precision(values: NDArray[np.float64]) -> float:
+    """Mean of the APs that are numbers; 0 where none is."""
+    return float(np.nanmean(values)) if np.isfinite(values).any() else 0.0

@@ -1,0 +1,128 @@
+"""Two checkpoints, best and last, as real files that are whole at any moment; and what a resumed run needs."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+
+BEST, LAST = "best", "last"
+
+logger = logging.getLogger(__name__)
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Checkpoints written under a temporary name beside their own: a kill leaves the old one or the new one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Write ``checkpoint`` to ``path``."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            torch.save(checkpoint, temporary)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def best_and_last(work_dir: Path, monitor: str | None) -> list[pl.Callback]:
+    """The checkpoint callbacks: weights of the best validated epoch, and everything of the last epoch.
+
+    Args:
+        work_dir: Where they go.
+        monitor: Metric whose maximum is the best; None: no validation, only the last.
+    """
+    same_name: dict[str, Any] = {"dirpath": work_dir, "enable_version_counter": False}
+    last = ModelCheckpoint(filename=LAST, monitor=None, save_on_train_epoch_end=True, **same_name)
+    if monitor is None:
+        return [last]
+    best = ModelCheckpoint(
+        filename=BEST,
+        monitor=monitor,
+        mode="max",
+        save_weights_only=True,
+        save_on_train_epoch_end=False,
+        auto_insert_metric_name=False,
+        **same_name,
+    )
+    return [best, last]
+
+
+def last_checkpoint(work_dir: Path) -> Path | None:
+    """The checkpoint to resume from, if an earlier run of the same work left one."""
+    path = work_dir / f"{LAST}.ckpt"
+    return path if path.exists() else None
+
+
+def load_weights(module: pl.LightningModule, path: Path) -> int:
+    """Put a checkpoint's weights into a module.
+
+    Args:
+        module: The module, wherever it is.
+        path: A checkpoint of it.
+
+    Returns:
+        The checkpoint's epoch, from 0.
+    """
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    module.load_state_dict(checkpoint["state_dict"])
+    return int(checkpoint["epoch"])
+
+
+class RememberingEarlyStopping(EarlyStopping):
+    """Early stopping that a resumed run remembers: one killed after its last epoch does not train another."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop at once where the restored state says that patience is spent."""
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
+
+
+class History(pl.Callback):
+    """A row an epoch (the first is 1): train loss, validation metrics where there was a validation, learning rates.
+
+    It travels in the last checkpoint, so that a resumed run has the rows of the epochs before.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+        self._validated = False
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note that this epoch has validation metrics of its own."""
+        self._validated = True
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Add the epoch's row."""
+        row = {"epoch": float(trainer.current_epoch + 1)}
+        for name, value in sorted(trainer.callback_metrics.items()):
+            if name.startswith("train/") or self._validated:
+                row[name] = float(value)
+        # the classifier's and the projection's groups come after the trunk's
+        row["lr"] = float(trainer.optimizers[0].param_groups[-1]["lr"])
+        self._validated = False
+        self.rows.append(row)
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in row.items() if name not in ("epoch", "lr"))
+        logger.info("epoch %d of %s: %s", trainer.current_epoch + 1, trainer.max_epochs, shown)
+
+    def table(self) -> pd.DataFrame:
+        """The rows as a table, columns in a fixed order: epoch, losses, metrics, lr."""
+        names = {name for row in self.rows for name in row} - {"epoch", "lr"}
+        table = pd.DataFrame(self.rows, columns=["epoch", *sorted(names), "lr"])
+        return table.astype({"epoch": int})
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows so far."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the rows of a run that is resumed."""
+        self.rows = list(state_dict["rows"])

@@ -1,0 +1,56 @@
+"""The rows a training reads from the store, and what validation queries may find."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from twinfolio.data.datamodule import StoreRows, balanced_subset
+from twinfolio.data.store import Store
+from twinfolio.errors import DataError
+from twinfolio.models.siamese import RetrievalTask
+
+
+def open_rows(store: Path, refit: bool = False) -> tuple[StoreRows, StoreRows]:
+    """Train and validation rows of a store.
+
+    Args:
+        store: Folder of the store.
+        refit: Train on validation rows too (everything is fixed by then; validation no longer measures anything).
+
+    Raises:
+        DataError: A split is empty.
+    """
+    train, val = Store.open(store / "train"), Store.open(store / "val")
+    for name, part in (("train", train), ("val", val)):
+        if not len(part):
+            raise DataError(f"{store / name}: no images", "give more images, or other split.fractions")
+    return StoreRows([train, val] if refit else [train]), StoreRows([val])
+
+
+def gallery_rows(train: StoreRows, images: int, seed: int) -> StoreRows:
+    """Originals (no copies) of at most ``images`` train images, balanced over classes.
+
+    Args:
+        train: Train rows.
+        images: Most images; every validation during training embeds them all.
+        seed: Seed of the choice.
+    """
+    originals = np.flatnonzero(train.index["copy"].to_numpy() == 0)
+    sources, first = np.unique(train.sources[originals], return_index=True)
+    labels = train.labels[originals[first]]
+    chosen = sources[balanced_subset(labels, images, np.random.default_rng(seed))]
+    return StoreRows(train.stores, train.rows[originals[np.isin(train.sources[originals], chosen)]])
+
+
+def retrieval_task(queries: StoreRows, gallery: StoreRows) -> RetrievalTask:
+    """Query images against gallery images, without those of the query's own group or duplicate cluster.
+
+    Args:
+        queries: Validation rows.
+        gallery: Train rows.
+    """
+    query, found = queries.image_keys, gallery.image_keys
+    relevant = query.labels[:, None] == found.labels[None, :]
+    return RetrievalTask(queries.sources, gallery.sources, relevant, query.excluded_from(found))

@@ -1,0 +1,86 @@
+"""What the two training jobs take and give back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pytorch_lightning.loggers import Logger
+from torch import nn
+
+from twinfolio.data.datamodule import Augmentation
+from twinfolio.models.embedder import ClassLayer, Embedder
+from twinfolio.models.heads import Head
+from twinfolio.models.optimisation import Schedule
+from twinfolio.training.fit import Fitted
+from twinfolio.training.trainer import Budget, Hardware
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained, whatever it is.
+
+    Args:
+        seed: Seed of initial weights, batches and augmentation.
+        schedule: Optimiser settings.
+        augmentation: Augmentation of the train batches.
+        budget: How long it lasts.
+        hardware: What it runs on.
+        work_dir: Folder of the checkpoints; what is in it is resumed.
+        logger: Where epoch metrics go.
+        refit: Train on validation rows too, for all epochs, and keep the last weights.
+    """
+
+    seed: int
+    schedule: Schedule
+    augmentation: Augmentation
+    budget: Budget
+    hardware: Hardware
+    work_dir: Path
+    logger: Logger | None = None
+    refit: bool = False
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model and what is reported of its training.
+
+    Args:
+        embedder: Images to embeddings.
+        head: Pairs to logits, or None for a classifier.
+        class_layer: Embeddings to class logits, where there is one.
+        config: Plain values to keep beside the weights.
+        metrics: Validation metrics with intervals, and facts of the training.
+        history: A row an epoch.
+    """
+
+    embedder: Embedder
+    head: Head | None
+    class_layer: ClassLayer | None
+    config: dict[str, Any]
+    metrics: dict[str, float]
+    history: pd.DataFrame
+
+
+def training_facts(module: nn.Module, embedder: Embedder, fitted: Fitted) -> dict[str, float]:
+    """Facts of a training for its metrics file: epochs, parameters, and whether the trunk was pretrained (1 or 0).
+
+    Args:
+        module: Everything that was trained.
+        embedder: Its embedder.
+        fitted: What the fit left behind.
+    """
+    return {
+        "best_epoch": fitted.best_epoch + 1,
+        "epochs_run": fitted.epochs_run,
+        "n_parameters": sum(parameter.numel() for parameter in module.parameters()),
+        "pretrained": int(embedder.info.pretrained),
+    }
+
+
+def with_prefix(prefix: str, values: Mapping[str, float]) -> dict[str, float]:
+    """The same values under ``<prefix>/<name>``."""
+    return {f"{prefix}/{name}": value for name, value in values.items()}

@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 READY := $(VENV)/.ready
 
-.PHONY: setup repro test test-all lint bench bench-table lock
+.PHONY: setup repro test test-all lint bench bench-table results lock
 
 setup: $(READY) ## .venv, the pinned packages and this one
 
@@ -26,6 +26,9 @@ bench: $(READY) ## make bench NAME=loader
 
 bench-table: $(READY)
 	@python benchmarks/table.py
+
+results: $(READY) ## docs/results.md from the reports of the root and of WORKSPACES="medieval arabic"
+	@python pipelines/results.py $(WORKSPACES)
 
 lock: $(READY) ## pin every package anew, for Python 3.11 to 3.13
 	@uv pip compile --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock \

@@ -33,6 +33,19 @@ def finish(name: str, value: float, unit: str, bar: float, ok: bool, sides: Mapp
     print(json.dumps(row), flush=True)
 
 
+def skipped(name: str, unit: str, bar: float, reason: str) -> None:
+    """Print the last line of a benchmark that this machine cannot run; nothing is recorded.
+
+    Args:
+        name: See ``finish``.
+        unit: See ``finish``.
+        bar: See ``finish``.
+        reason: What is missing.
+    """
+    row = {"name": name, "value": None, "unit": unit, "bar": bar, "ok": None, "sides": {"reason": reason}}
+    print(json.dumps(row), flush=True)
+
+
 def best_time(work: Callable[[], Any], repeats: int) -> float:
     """Seconds of the fastest of ``repeats`` calls: what the code costs when nothing else wants the machine."""
     times = []

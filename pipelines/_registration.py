@@ -49,7 +49,7 @@ def register(stage: Stage, folder: Path, info: StoreInfo, *, compared: Path, dis
         stage.run,
         name,
         version,
-        per_query_ap=average_precisions.to_dict(),
+        per_query_ap={str(query): float(value) for query, value in average_precisions.items()},
         groups=dict(zip(queries["query"], queries["group"], strict=True)),
         scope=scope,
         test=paired_permutation_test,

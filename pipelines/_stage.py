@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
+# Threads that spin at every barrier bring training nearly to a stop where other programs want the cores too.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # A queued DVC experiment runs a copy of the repository: its scripts must import the copy's code, and not that of the
 # workspace, which is what the installed package points to.
 sys.path.insert(0, str(ROOT / "src"))

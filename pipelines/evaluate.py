@@ -44,9 +44,7 @@ def main(stage: Stage) -> None:
         gallery=gallery_table(evaluation.gallery_parts, evaluation.info.classes),
     )
     pretrained = bool(read_config(folder)["pretrained"])
-    register(
-        stage, folder, evaluation.info, compared=COMPARED, distance=champion.distance, pretrained=pretrained
-    )
+    register(stage, folder, evaluation.info, compared=COMPARED, distance=champion.distance, pretrained=pretrained)
 
 
 if __name__ == "__main__":

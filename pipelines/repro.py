@@ -1,9 +1,9 @@
 """``make repro``: provide the data, run ``dvc repro`` in its workspace, and say what took how long.
 
-    make repro                      # data/, or the sample where there is none
-    make repro DATA=FOLDER          # any folder of class folders; results in workspaces/<its name>/
-    make repro DATA=FOLDER PARAMS=studies/real/medieval.yaml NAME=medieval
-    make repro STUDY=khayyat [DATA=FOLDER]      # a pipeline of studies/, on the sample where no folder is named
+make repro                      # data/, or the sample where there is none
+make repro DATA=FOLDER          # any folder of class folders; results in workspaces/<its name>/
+make repro DATA=FOLDER PARAMS=studies/real/medieval.yaml NAME=medieval
+make repro STUDY=khayyat [DATA=FOLDER]      # a pipeline of studies/, on the sample where no folder is named
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from twinfolio.errors import TwinfolioError
+from twinfolio.exit_codes import exit_code
 from twinfolio.logging import set_up_logging
 from twinfolio.params import load_params
 from twinfolio.workspace import make_workspace, provide_data, stage_times
@@ -35,7 +35,7 @@ def choose_workspace(options: argparse.Namespace) -> Path:
     return workspace
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder of class folders")
     parser.add_argument("--params", type=Path, help="params file for it")
@@ -44,18 +44,14 @@ def main() -> int:
     options = parser.parse_args()
     set_up_logging("repro")
     started = time.monotonic()
-    try:
-        workspace = choose_workspace(options)
-    except TwinfolioError as error:
-        print(f"twinfolio: {error}", file=sys.stderr)
-        return 2
+    workspace = choose_workspace(options)
     code = subprocess.run(["dvc", "repro"], cwd=workspace, check=False).returncode
     if code == 0:
         for stage, seconds, mebibytes in stage_times(workspace):
             print(f"{stage:<28} {seconds:7.1f} s {mebibytes:7.0f} MiB")
         print(f"{time.monotonic() - started:.0f} s in all; report: {(workspace / 'reports/evaluate/report.html')}")
-    return code
+    sys.exit(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -84,7 +84,7 @@ class StoreParams(Section):
     channels: Literal[1, 3] = 3
     """3 for colour, 1 for grey."""
     tiles: Count = 6
-    """A page whose longer side is over ``tile_above`` x ``size`` becomes this many text-dense tiles; 1 shrinks it whole."""
+    """A page whose longer side is over ``tile_above`` x ``size`` is cut into this many tiles; 1 shrinks it whole."""
     tile_above: float = Field(default=3.0, ge=1)
     """See ``tiles``."""
 
@@ -192,7 +192,9 @@ class PairTraining(Optimisation):
         if self.head == "fusion" and self.loss in ("contrastive", "multi_similarity"):
             raise ValueError(f"head = fusion has no distance for loss = {self.loss}: use loss bce or supcon")
         if self.pairs == "episodes" and self.loss not in ("bce", "contrastive"):
-            raise ValueError(f"pairs = episodes gives single pairs, loss = {self.loss} needs all: use bce or contrastive")
+            raise ValueError(
+                f"pairs = episodes gives single pairs, loss = {self.loss} needs all: use bce or contrastive"
+            )
         return self
 
 
@@ -310,7 +312,9 @@ class Params(Section):
         for name in ("classify", "siamese", "scratch"):
             crop = getattr(self, name).augmentation.crop
             if crop is not None and crop > self.augment.store.size:
-                raise ValueError(f"{name}.augmentation.crop = {crop} is above augment.store.size = {self.augment.store.size}")
+                raise ValueError(
+                    f"{name}.augmentation.crop = {crop} is above augment.store.size = {self.augment.store.size}"
+                )
         return self
 
 

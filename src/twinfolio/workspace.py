@@ -51,7 +51,9 @@ def make_workspace(
     workspace = root / "workspaces" / (name or "-".join(filter(None, (study, data.name))))
     link = workspace / "data"
     if link.is_symlink() and link.resolve() != data:
-        raise DataError(f"{workspace.name}: this workspace already stands for {link.resolve()}", "add NAME=another-name")
+        raise DataError(
+            f"{workspace.name}: this workspace already stands for {link.resolve()}", "add NAME=another-name"
+        )
     workspace.mkdir(parents=True, exist_ok=True)
     if not link.is_symlink():
         link.symlink_to(data, target_is_directory=True)
@@ -81,7 +83,7 @@ def _study_folder(root: Path, study: str) -> Path:
 
 
 def _place_params(pipeline: Path, workspace: Path, params: Path | None) -> None:
-    """Put the chosen params file into the workspace, or its pipeline's where there is none yet, with every key in it."""
+    """Put the chosen params into the workspace, or its pipeline's where there are none yet, every key written out."""
     target = workspace / "params.yaml"
     if params is not None or not target.exists():
         write_params(load_params(params or pipeline / "params.yaml"), target)

@@ -8,7 +8,11 @@ import yaml
 from twinfolio.params import Params, load_params
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = [ROOT / "params.yaml", *sorted((ROOT / "studies").glob("**/*.yaml")), *sorted((ROOT / "tests").glob("**/params*.yaml"))]
+SHIPPED = [
+    ROOT / "params.yaml",
+    *sorted((ROOT / "studies").glob("**/*.yaml")),
+    *sorted((ROOT / "tests").glob("**/params*.yaml")),
+]
 SHIPPED = [path for path in SHIPPED if path.name not in ("dvc.yaml", "workspace.yaml") and ".dvc" not in path.parts]
 
 

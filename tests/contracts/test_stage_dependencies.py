@@ -12,7 +12,14 @@ ROOT = Path(__file__).parents[2]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
 # The edge: it names, logs and tracks results without shaping them. Params reach DVC by their values.
-EDGE = ("twinfolio", "twinfolio.errors", "twinfolio.logging", "twinfolio.params", "twinfolio.tracking", "twinfolio.workspace")
+EDGE = (
+    "twinfolio",
+    "twinfolio.errors",
+    "twinfolio.logging",
+    "twinfolio.params",
+    "twinfolio.tracking",
+    "twinfolio.workspace",
+)
 
 
 def is_edge(module: str) -> bool:

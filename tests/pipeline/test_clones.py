@@ -98,7 +98,9 @@ def test_two_processes_write_files_and_runs_once(tmp_path):
     change_params(clone, "trainer", devices=2, strategy="ddp")
     run("dvc", "repro", "train_siamese@l1", "train_scratch", cwd=clone)
     runs = mlflow_runs(clone)
-    assert sorted(runs[runs.parent.notna()].name) == sorted(["split", "augment", "classify", "train_siamese@l1", "train_scratch"])
+    assert sorted(runs[runs.parent.notna()].name) == sorted(
+        ["split", "augment", "classify", "train_siamese@l1", "train_scratch"]
+    )
     assert set(runs[runs.parent.notna()].status) == {"FINISHED"}
     for stage in ("classify", "train_siamese/l1", "train_scratch"):
         assert json.loads((clone / "reports" / stage / "timing.json").read_text())["n_devices"] == 2

@@ -9,7 +9,15 @@ import yaml
 
 from tests.pipeline.clones import run
 
-STAGES = ["split", "augment", "classify", "train_siamese/l1", "train_siamese/l2", "train_siamese/cosine", "train_scratch"]
+STAGES = [
+    "split",
+    "augment",
+    "classify",
+    "train_siamese/l1",
+    "train_siamese/l2",
+    "train_siamese/cosine",
+    "train_scratch",
+]
 STAGES += ["compare_distances", "evaluate"]
 
 
@@ -23,7 +31,12 @@ def mlflow_runs(clone) -> pd.DataFrame:
     client = MlflowClient(f"sqlite:///{clone}/mlflow.db")
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     rows = [
-        {"id": r.info.run_id, "name": r.info.run_name, "status": r.info.status, "parent": r.data.tags.get("mlflow.parentRunId")}
+        {
+            "id": r.info.run_id,
+            "name": r.info.run_name,
+            "status": r.info.status,
+            "parent": r.data.tags.get("mlflow.parentRunId"),
+        }
         for r in client.search_runs(experiments, max_results=500)
     ]
     return pd.DataFrame(rows)
@@ -32,7 +45,9 @@ def mlflow_runs(clone) -> pd.DataFrame:
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_stage_leaves_metrics_and_times(tiny, stage):
     assert metrics_of(tiny, stage)
-    assert {"wall_s", "peak_memory_mib", "device"} <= set(json.loads((tiny / "reports" / stage / "timing.json").read_text()))
+    assert {"wall_s", "peak_memory_mib", "device"} <= set(
+        json.loads((tiny / "reports" / stage / "timing.json").read_text())
+    )
 
 
 def test_headline_numbers_have_intervals(tiny):

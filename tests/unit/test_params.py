@@ -33,7 +33,10 @@ def test_an_empty_file_means_the_defaults():
         ({"trainer": {"devices": 0}}, ["devices = 0"]),
         ({"siamese": {"head": "fusion", "loss": "contrastive"}}, ["fusion", "contrastive"]),
         ({"siamese": {"pairs": "episodes"}}, ["episodes", "supcon"]),
-        ({"classify": {"augmentation": {"crop": 512}}}, ["classify.augmentation.crop = 512", "augment.store.size = 224"]),
+        (
+            {"classify": {"augmentation": {"crop": 512}}},
+            ["classify.augmentation.crop = 512", "augment.store.size = 224"],
+        ),
         ({"split": 3}, ["split = 3"]),
         ([1], ["params.yaml"]),
     ],
@@ -55,5 +58,9 @@ def test_a_missing_file_and_broken_yaml_get_one_line(tmp_path):
 def test_every_field_says_what_it_is():
     for section in (field.annotation for field in Params.model_fields.values()):
         for name, field in section.model_fields.items():
-            inherited = any(name in base.model_fields and base.model_fields[name].description for base in section.__mro__[1:-1] if hasattr(base, "model_fields"))
+            inherited = any(
+                name in base.model_fields and base.model_fields[name].description
+                for base in section.__mro__[1:-1]
+                if hasattr(base, "model_fields")
+            )
             assert field.description or inherited, f"{section.__name__}.{name}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytorch_lightning as pl
@@ -79,15 +79,19 @@ class Learner(pl.LightningModule):
         """
         if self.trainer.world_size == 1:
             return embeddings, labels
-        counts = self.all_gather(torch.tensor(len(labels), device=labels.device)).tolist()
+        counts = self._gather(torch.tensor(len(labels), device=labels.device)).tolist()
         missing = max(counts) - len(labels)
-        gathered = self.all_gather(F.pad(embeddings, (0, 0, 0, missing)), sync_grads=True)
-        all_labels = self.all_gather(F.pad(labels, (0, missing)))
+        gathered = self._gather(F.pad(embeddings, (0, 0, 0, missing)), sync_grads=True)
+        all_labels = self._gather(F.pad(labels, (0, missing)))
         kept = [slice(0, count) for count in counts]
         return (
             torch.cat([part[rows] for part, rows in zip(gathered, kept, strict=True)]),
             torch.cat([part[rows] for part, rows in zip(all_labels, kept, strict=True)]),
         )
+
+    def _gather(self, tensor: Tensor, sync_grads: bool = False) -> Tensor:
+        """The tensors of all devices, stacked (world, ...)."""
+        return cast(Tensor, self.all_gather(tensor, sync_grads=sync_grads))
 
     def gather_rows(self, rows: Tensor, *values: Tensor) -> list[NDArray[Any]]:
         """Results of all ranks, each row once and in order.
@@ -101,6 +105,6 @@ class Learner(pl.LightningModule):
         """
         parts = (rows, *values)
         if self.trainer.world_size > 1:
-            parts = tuple(self.all_gather(part).flatten(0, 1) for part in parts)
+            parts = tuple(self._gather(part).flatten(0, 1) for part in parts)
         _, first = np.unique(parts[0].cpu().numpy(), return_index=True)
         return [part.cpu().numpy()[first] for part in parts[1:]]

@@ -1,0 +1,100 @@
+"""``docs/results.md``: the numbers of several workspaces, copied from their reports and never typed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from twinfolio.errors import DataError
+from twinfolio.reporting.test_uses import count_test_uses
+
+HEADLINES = (
+    ("retrieval mAP", "test/retrieval/mAP"),
+    ("top-1", "test/retrieval/P@1"),
+    ("macro F1", "test/classification/macro_f1"),
+    ("accuracy", "test/classification/accuracy"),
+    ("pair accuracy", "test/verification/accuracy"),
+    ("pair AP", "test/verification/pair_ap"),
+)
+
+
+def results_page(workspaces: Mapping[str, Path], introduction: str) -> str:
+    """The page in Markdown: one table of headlines, then every system of every workspace.
+
+    Args:
+        workspaces: Title -> folder of a workspace whose pipeline has run.
+        introduction: What stands above the first table.
+
+    Raises:
+        DataError: A workspace has no evaluation.
+    """
+    parts = ["# Results", introduction.strip(), _headline_table(workspaces)]
+    for title, folder in workspaces.items():
+        parts += [f"## {title}", _facts(folder), _systems_table(folder)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _read(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / name
+    if not path.exists():
+        raise DataError(f"{path}: missing", "run the pipeline of this workspace first")
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _cell(values: Mapping[str, Any], key: str) -> str:
+    """``.912 (.880-.941)``, or an em dash where the number does not exist."""
+    if pd.isna(values.get(key)):
+        return "-"
+    low, high = values.get(f"{key}_low"), values.get(f"{key}_high")
+    interval = "" if pd.isna(low) or pd.isna(high) else f" ({_short(low)}-{_short(high)})"
+    return _short(values[key]) + interval
+
+
+def _short(value: Any) -> str:
+    return f"{float(value):.3f}".replace("0.", ".", 1) if abs(float(value)) < 1 else f"{float(value):.3f}"
+
+
+def _headline_table(workspaces: Mapping[str, Path]) -> str:
+    header = ["data", *(name for name, _ in HEADLINES)]
+    rows = [header, ["---"] * len(header)]
+    for title, folder in workspaces.items():
+        metrics = _read(folder, "reports/evaluate/metrics.json")
+        rows.append([title, *(_cell(metrics, key) for _, key in HEADLINES)])
+    return _markdown(rows)
+
+
+def _facts(folder: Path) -> str:
+    """Counts, protocol, champion and the number of times this test split was scored."""
+    split = _read(folder, "reports/split/metrics.json")
+    champion = _read(folder, "outputs/compare_distances/champion.json")
+    store = _read(folder, "outputs/store/store.json")
+    uses = count_test_uses(folder / "reports/test_uses.csv", store["data_hash"])
+    tie = f", a tie with {champion['runner_up']}" if champion["tie"] else ""
+    return (
+        f"{split['images']} images of {split['classes']} classes in {split['groups']} groups: {split['train']} train, "
+        f"{split['val']} validation ({split['within_group']} of them lent by training groups), {split['test']} test; "
+        f"{split['classes_with_test']} classes have test images. Champion by validation mAP: "
+        f"{champion['distance']}{tie}. This test split was scored {uses} time{'s' if uses != 1 else ''}."
+    )
+
+
+def _systems_table(folder: Path) -> str:
+    systems = pd.read_csv(folder / "reports/evaluate/systems.csv")
+    names = ["mAP", "P@1", "accuracy", "pair_ap", "eer", "nearest_accuracy"]
+    rows = [["system", "pretrained", *names, "champion's lead in mAP", "p"]]
+    rows.append(["---"] * len(rows[0]))
+    for row in systems.to_dict("records"):
+        pretrained = "-" if pd.isna(row["pretrained"]) else str(row["pretrained"]).lower()
+        p = "-" if pd.isna(row["p"]) else f"{row['p']:.4f}"
+        lead = _cell(row, "champion_lead")
+        rows.append([str(row["system"]), pretrained, *(_cell(row, name) for name in names), lead, p])
+    return _markdown(rows)
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

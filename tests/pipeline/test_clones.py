@@ -59,7 +59,12 @@ def test_queued_experiments_appear_in_the_workspace_store(second):
     before = set(mlflow_runs(second).id)
     for temperature in (0.2, 0.3):
         run("dvc", "exp", "run", "--queue", "-S", f"siamese.temperature={temperature}", cwd=second)
-    run("dvc", "exp", "run", "--run-all", cwd=second)
+    run("dvc", "queue", "start", cwd=second)
+    deadline = time.monotonic() + 900
+    while run("dvc", "queue", "status", cwd=second).stdout.count("Success") < 2:
+        assert time.monotonic() < deadline, run("dvc", "queue", "status", cwd=second).stdout
+        time.sleep(5)
+    run("dvc", "queue", "stop", cwd=second)
     runs = mlflow_runs(second)
     new = runs[~runs.id.isin(before)]
     assert new.parent.isna().sum() == 2

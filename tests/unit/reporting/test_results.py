@@ -1,0 +1,51 @@
+import json
+
+import pytest
+
+from twinfolio.errors import DataError
+from twinfolio.reporting.results import results_page
+
+SYSTEMS = (
+    "system,pretrained,mAP,mAP_low,mAP_high,P@1,P@1_low,P@1_high,accuracy,accuracy_low,accuracy_high,"
+    "pair_ap,pair_ap_low,pair_ap_high,eer,eer_low,eer_high,nearest_accuracy,nearest_accuracy_low,nearest_accuracy_high,"
+    "champion_lead,champion_lead_low,champion_lead_high,p\n"
+    "l1,true,.9,.8,.95,1,1,1,.5,.4,.6,.5,.4,.6,.1,.05,.2,.9,.8,1,,,,\n"
+    "colour_histogram,,.2,,,.3,.2,.4,.5,.4,.6,.5,.4,.6,.1,.05,.2,.3,.2,.4,.7,.6,.8,.0123\n"
+)
+
+
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    counts = {"images": 10, "classes": 2, "groups": 5, "train": 6, "val": 2, "within_group": 1, "test": 2}
+    write(tmp_path / "reports/split/metrics.json", counts | {"classes_with_test": 2})
+    metrics = {"test/retrieval/mAP": 0.9, "test/retrieval/mAP_low": 0.8, "test/retrieval/mAP_high": 0.95}
+    write(tmp_path / "reports/evaluate/metrics.json", metrics)
+    write(tmp_path / "reports/evaluate/systems.csv", SYSTEMS)
+    write(tmp_path / "outputs/compare_distances/champion.json", {"distance": "l1", "tie": True, "runner_up": "l2"})
+    write(tmp_path / "outputs/store/store.json", {"data_hash": "abc"})
+    write(tmp_path / "reports/test_uses.csv", "data_hash,params_hash,commit\nabc,1,x\nabc,2,x\nother,2,x\n")
+    return tmp_path
+
+
+def test_the_page_copies_values_with_their_intervals(workspace):
+    page = results_page({"sample": workspace}, "Introduction.")
+    assert "| sample | .900 (.800-.950) | - |" in page
+    assert "| l1 | true | .900 (.800-.950) | 1.000 (1.000-1.000) |" in page
+    assert "| colour_histogram | - | .200 |" in page
+    assert "| .700 (.600-.800) | 0.0123 |" in page
+
+
+def test_the_page_says_how_often_test_was_scored_and_that_the_champion_ties(workspace):
+    page = results_page({"sample": workspace}, "Introduction.")
+    assert "This test split was scored 2 times." in page
+    assert "l1, a tie with l2" in page
+
+
+def test_a_workspace_that_has_not_run_is_named(tmp_path):
+    with pytest.raises(DataError, match="metrics.json: missing"):
+        results_page({"sample": tmp_path}, "")

@@ -35,7 +35,7 @@ def save(folder, embedder, head, layer, **config):
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_a_loaded_model_gives_exactly_the_saved_models_outputs(tmp_path, head):
+def test_a_loaded_model_gives_the_saved_models_outputs(tmp_path, head):
     embedder, built, layer = siamese(head)
     save(tmp_path / "model", embedder, built, layer, classes=["a", "b", "c", "ض"])
     model = load_model(tmp_path / "model")
@@ -44,8 +44,9 @@ def test_a_loaded_model_gives_exactly_the_saved_models_outputs(tmp_path, head):
         expected = z.numpy(), built.pairwise(z, z).numpy(), built.paired(z, z).numpy(), layer(z).numpy()
     embeddings = model.embed_uint8(images())
     np.testing.assert_array_equal(embeddings, expected[0])
-    np.testing.assert_array_equal(model.scores(embeddings, embeddings), expected[1])
-    np.testing.assert_array_equal(model.paired_scores(embeddings, embeddings), expected[2])
+    # a matrix product's last bit depends on how its operands lie in memory
+    np.testing.assert_allclose(model.scores(embeddings, embeddings), expected[1], rtol=1e-6)
+    np.testing.assert_allclose(model.paired_scores(embeddings, embeddings), expected[2], rtol=1e-6)
     np.testing.assert_array_equal(model.class_logits(images()), expected[3])
     assert model.config["classes"] == ["a", "b", "c", "ض"]
     assert embeddings.dtype == np.float32

@@ -47,5 +47,5 @@ def test_the_page_says_how_often_test_was_scored_and_that_the_champion_ties(work
 
 
 def test_a_workspace_that_has_not_run_is_named(tmp_path):
-    with pytest.raises(DataError, match="metrics.json: missing"):
+    with pytest.raises(DataError, match=r"metrics\.json: missing"):
         results_page({"sample": tmp_path}, "")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import time
@@ -73,7 +72,7 @@ def test_queued_experiments_appear_in_the_workspace_store(second):
     assert len(shown[-1]["experiments"] or shown[0]["experiments"] or []) == 2
 
 
-def test_a_killed_training_resumes_in_its_run_and_ends_with_the_same_numbers(tiny, tmp_path):
+def test_a_killed_training_resumes_in_its_run_and_ends_with_the_same_numbers(tmp_path):
     clone = make_clone(tmp_path / "killed")
     change_params(clone, "classify", epochs=6, patience=6)
     run("dvc", "repro", "augment", cwd=clone)
@@ -90,7 +89,7 @@ def test_a_killed_training_resumes_in_its_run_and_ends_with_the_same_numbers(tin
     done = run("dvc", "repro", "classify", cwd=clone)
     resumed = mlflow_runs(clone)
     assert set(resumed.id) == set(interrupted.id)
-    assert re.search("resum", done.stdout + done.stderr, re.IGNORECASE)
+    assert "continuing run" in done.stdout + done.stderr
     unkilled = make_clone(tmp_path / "unkilled")
     change_params(unkilled, "classify", epochs=6, patience=6)
     run("dvc", "repro", "classify", cwd=unkilled)
@@ -104,7 +103,7 @@ def test_two_processes_write_files_and_runs_once(tmp_path):
     run("dvc", "repro", "train_siamese@l1", "train_scratch", cwd=clone)
     runs = mlflow_runs(clone)
     assert sorted(runs[runs.parent.notna()].name) == sorted(
-        ["split", "augment", "classify", "train_siamese@l1", "train_scratch"]
+        ["split", "augment", "classify", "train_siamese l1", "train_scratch"]
     )
     assert set(runs[runs.parent.notna()].status) == {"FINISHED"}
     for stage in ("classify", "train_siamese/l1", "train_scratch"):

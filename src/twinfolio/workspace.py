@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from twinfolio.errors import DataError, ParamsError
-from twinfolio.params import load_params, write_params
+from twinfolio.params_file import load_params, write_params
 
 logger = logging.getLogger(__name__)
 

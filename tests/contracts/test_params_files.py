@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from twinfolio.params import Params, load_params
+from twinfolio.params import Params
+from twinfolio.params_file import load_params
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = [

@@ -17,6 +17,7 @@ EDGE = (
     "twinfolio.errors",
     "twinfolio.logging",
     "twinfolio.params",
+    "twinfolio.params_file",
     "twinfolio.tracking",
     "twinfolio.workspace",
 )

@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from twinfolio.errors import DataError, ParamsError
-from twinfolio.params import Params, load_params
+from twinfolio.params import Params
+from twinfolio.params_file import load_params
 from twinfolio.workspace import make_workspace, stage_times
 
 

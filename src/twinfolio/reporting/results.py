@@ -46,7 +46,7 @@ def _read(folder: Path, name: str) -> dict[str, Any]:
     return content
 
 
-def _cell(values: Mapping[str, Any], key: str) -> str:
+def _cell(values: Mapping[Any, Any], key: str) -> str:
     """``.912 (.880-.941)``, or an em dash where the number does not exist."""
     if pd.isna(values.get(key)):
         return "-"

@@ -1,0 +1,63 @@
+"""Reading and writing ``params.yaml``: the first bad key is one line, and nothing is left to a silent default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from twinfolio.errors import ParamsError
+from twinfolio.params import Params
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check a params file.
+
+    Args:
+        path: The YAML file.
+
+    Raises:
+        ParamsError: One line for the first bad key, with its value and what is allowed.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file", "run in a folder with a params.yaml") from None
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not YAML ({error})", "mend the syntax") from None
+    return parse_params(raw, source=str(path))
+
+
+def write_params(params: Params, path: Path) -> None:
+    """Write every key with its value: DVC compares what stands in the file, and knows no defaults."""
+    path.write_text(yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+
+
+def parse_params(raw: Any, source: str = "params.yaml") -> Params:
+    """Check a nested dict as a whole params file; ``source`` is named in errors (see ``load_params``)."""
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _explain(first["loc"], first, source) from None
+
+
+def _explain(loc: tuple[int | str, ...], error: Any, source: str) -> ParamsError:
+    """Turn pydantic's first complaint into one line with the key, its value and what is allowed."""
+    key = ".".join(str(part) for part in loc if not str(part).startswith(("function-", "tuple", "int", "literal")))
+    if error["type"] == "extra_forbidden":
+        return ParamsError(f"{source}: {key}: unknown key", f"known here: {', '.join(_known_keys(loc[:-1]))}")
+    reason = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if error["type"] == "value_error":
+        return ParamsError(f"{source}: {f'{key}: ' if key else ''}{reason}", "change one of them")
+    return ParamsError(f"{source}: {key} = {error['input']!r}: must be {reason}", "change the value")
+
+
+def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
+    """The keys allowed in the section at ``loc``."""
+    section: Any = Params
+    for part in loc:
+        section = section.model_fields[str(part)].annotation
+    return sorted(section.model_fields)

@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +23,8 @@ logger = logging.getLogger(__name__)
 
 def run_dvc(arguments: Sequence[str], workspace: Path) -> subprocess.CompletedProcess[str]:
     """Run DVC in a workspace and return what it printed; its failure is the caller's to read."""
-    return subprocess.run(["dvc", *arguments], cwd=workspace, check=False, text=True, capture_output=True)
+    command = [sys.executable, "-m", "dvc", *arguments]
+    return subprocess.run(command, cwd=workspace, check=False, text=True, capture_output=True)
 
 
 def make_workspace(
@@ -104,7 +106,7 @@ def provide_data(root: Path) -> None:
             return
         logger.warning("dvc pull did not bring data/: making the sample instead")
     logger.info("no data/ yet: making the sample (or put a folder a class there, or use DATA=FOLDER)")
-    subprocess.run(["python", "pipelines/sample_data.py"], cwd=root, check=True)
+    subprocess.run([sys.executable, "pipelines/sample_data.py"], cwd=root, check=True)
     _warn_if_changed(root)
 
 

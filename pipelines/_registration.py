@@ -42,7 +42,12 @@ def register(stage: Stage, folder: Path, info: StoreInfo, *, compared: Path, dis
         name,
         scope=scope,
         image_shape=(info.size, info.size, info.channels),
-        tags={"pretrained": str(pretrained).lower(), "protocol": stage.params.split.protocol, "distance": distance},
+        tags={
+            "pretrained": str(pretrained).lower(),
+            "protocol": stage.params.split.protocol,
+            "distance": distance,
+            "refit": str(stage.params.train.refit).lower(),
+        },
         root=root,
     )
     promote(

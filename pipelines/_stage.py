@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("twinfolio.stage")
 
-TRAINING = ("classify", "train_siamese", "train_scratch")
+TRAINING = ("classify", "train_siamese", "train_scratch", "refit")
 LAST = "evaluate"
 BEFORE_STORE = ("sample_data", "split")
 SECTIONS = {
@@ -54,7 +54,8 @@ SECTIONS = {
     "train_siamese": ("siamese", "trainer"),
     "train_scratch": ("scratch", "trainer"),
     "compare_distances": ("compare", "trainer"),
-    "evaluate": ("evaluate", "siamese", "trainer"),
+    "refit": ("train", "siamese", "trainer"),
+    "evaluate": ("evaluate", "train", "siamese", "trainer"),
 }
 """The params sections a stage reads; those dvc.yaml lists for it."""
 RUN_ID = "TWINFOLIO_RUN_ID"
@@ -192,6 +193,7 @@ def _plan(stage: Stage, source: str) -> RunPlan:
     return RunPlan(
         name=" ".join(filter(None, (stage.name, stage.item))),
         key=stage.key,
+        pipeline=_workspace(),
         pipeline_key=identity.pipeline_key(Path("params.yaml").read_bytes(), data, source),
         experiment=stage.params.tracking.experiment,
         params=flatten(_sections(stage.name, stage.params)),
@@ -200,6 +202,12 @@ def _plan(stage: Stage, source: str) -> RunPlan:
         state_file=stage.work_dir / "run.json",
         run_id=os.environ.get(RUN_ID),
     )
+
+
+def _workspace() -> str:
+    """What the pipeline's run is called: by its workspace, or, at the root and in its queued copies, by the data."""
+    here = Path.cwd()
+    return here.name if here.parent.name == "workspaces" else "data"
 
 
 def _sections(name: str, params: Params) -> dict[str, Any]:
@@ -261,17 +269,17 @@ def _data_hash(stage: Stage) -> dict[str, str]:
 
 @contextmanager
 def _ending(run: StageRun, stage: Stage) -> Iterator[None]:
-    """End the run as FINISHED, FAILED or KILLED; a failed or killed stage takes the pipeline's run with it."""
+    """End the run as FINISHED, FAILED or KILLED, and the pipeline's run with it: it runs only while a stage does."""
     try:
         yield
     except BaseException as error:
         status = "KILLED" if isinstance(error, (KeyboardInterrupt, SystemExit)) else "FAILED"
         try:
-            run.end(status, pipeline_too=True)
+            run.end(status)
         except TwinfolioError as second:  # the first error is the one to tell
             logger.warning("%s", second)
         raise
-    run.end("FINISHED", pipeline_too=stage.name == LAST)
+    run.end("FINISHED")
 
 
 def _system_metrics(stage: Stage, run: StageRun) -> AbstractContextManager[None]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from _stage import Stage
-from twinfolio.assessment.systems import System, comparable_systems, pick_device
+from twinfolio.assessment.systems import REFIT, System, comparable_systems, pick_device, trained_system
 from twinfolio.data.store import read_info
 
-STORE, COMPARED = Path("outputs/store"), Path("outputs/compare_distances")
+STORE, COMPARED, FINAL = Path("outputs/store"), Path("outputs/compare_distances"), Path("outputs/refit")
 CLASSIFIER, SCRATCH = Path("outputs/classify/model"), Path("outputs/train_scratch/model")
 SIAMESE = {name: Path("outputs/train_siamese", name, "model") for name in ("l1", "l2", "cosine")}
 MODELS = [str(folder) for folder in (CLASSIFIER, SCRATCH, *SIAMESE.values())]
@@ -25,3 +25,11 @@ def load_systems(stage: Stage) -> list[System]:
         channels=read_info(STORE).channels,
         device=pick_device(stage.params.trainer.accelerator),
     )
+
+
+def tested_systems(stage: Stage) -> list[System]:
+    """All systems and, under ``train.refit``, before them the champion trained once more."""
+    systems = load_systems(stage)
+    if not stage.params.train.refit:
+        return systems
+    return [trained_system(REFIT, FINAL / "model", pick_device(stage.params.trainer.accelerator)), *systems]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from _stage import Stage
@@ -9,6 +10,7 @@ from twinfolio.params import Optimisation, PairTraining
 
 if TYPE_CHECKING:
     from twinfolio.training.jobs import Recipe, Trained
+    from twinfolio.training.siamese import SiameseSpec
 
 
 def recipe(stage: Stage, params: Optimisation) -> Recipe:
@@ -27,6 +29,15 @@ def recipe(stage: Stage, params: Optimisation) -> Recipe:
         work_dir=stage.work_dir,
         logger=stage.lightning_logger(),
     )
+
+
+def siamese_spec(stage: Stage, distance: str) -> SiameseSpec:
+    """What section ``siamese`` says of one distance's model."""
+    from twinfolio.training.siamese import SiameseSpec
+
+    params = stage.params.siamese
+    start = Path("outputs/classify/model") if params.start == "classifier" else None
+    return SiameseSpec(distance=distance, start=start, **pair_settings(params))
 
 
 def pair_settings(params: PairTraining) -> dict[str, Any]:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from _registration import register
 from _stage import ROOT, Stage, run_stage
-from _systems import COMPARED, MODELS, SIAMESE, STORE, load_systems
+from _systems import COMPARED, FINAL, MODELS, STORE, tested_systems
 from twinfolio.assessment.champion import EMBEDDINGS, read_champion
 from twinfolio.assessment.evaluate import evaluate_systems
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.model_folder import gallery_table, write_model_folder
+from twinfolio.assessment.systems import REFIT
 from twinfolio.models.bundle import read_config
 from twinfolio.reporting.evaluation import Circumstances, write_evaluation
 from twinfolio.reporting.test_uses import append_test_use, params_hash
@@ -19,12 +20,14 @@ from twinfolio.tracking.identity import git_commit
 
 def main(stage: Stage) -> None:
     params, champion = stage.params.evaluate, read_champion(COMPARED)
+    systems, best = tested_systems(stage), REFIT if stage.params.train.refit else champion.distance
+    of_champion = {best: FINAL / "embeddings.npz"}
     evaluation = evaluate_systems(
-        load_systems(stage),
-        champion=champion.distance,
-        thresholds=champion.thresholds,
+        systems,
+        champion=best,
+        thresholds=champion.thresholds | {best: champion.thresholds[champion.distance]},
         store_root=STORE,
-        embeddings=COMPARED / EMBEDDINGS,
+        embeddings={one.name: COMPARED / EMBEDDINGS / f"{one.name}.npz" for one in systems} | of_champion,
         positives_per_query=params.positives_per_query,
         min_positives=params.min_positives,
         sheet_queries=params.sheet_queries,
@@ -37,7 +40,7 @@ def main(stage: Stage) -> None:
     folder = stage.output_dir / "model"
     write_model_folder(
         folder,
-        bundle=SIAMESE[champion.distance],
+        bundle=FINAL / "model",
         classes=evaluation.info.classes,
         threshold=champion.threshold_facts(),
         embeddings=evaluation.gallery_embeddings,
@@ -48,4 +51,4 @@ def main(stage: Stage) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("evaluate", main, inputs=[str(STORE), str(COMPARED), *MODELS])
+    run_stage("evaluate", main, inputs=[str(STORE), str(COMPARED), str(FINAL), *MODELS])

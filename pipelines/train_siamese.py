@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from _stage import Stage, run_stage
-from _training import pair_settings, recipe, write_trained
+from _training import recipe, siamese_spec, write_trained
 
 
 def main(stage: Stage) -> None:
-    from twinfolio.training.siamese import SiameseSpec, train_siamese
+    from twinfolio.training.siamese import train_siamese
 
-    params = stage.params.siamese
-    start = Path("outputs/classify/model") if params.start == "classifier" else None
-    spec = SiameseSpec(distance=str(stage.item), start=start, **pair_settings(params))
-    trained = train_siamese(Path("outputs/store"), spec, recipe(stage, params))
+    spec = siamese_spec(stage, str(stage.item))
+    trained = train_siamese(Path("outputs/store"), spec, recipe(stage, stage.params.siamese))
     if trained is not None:
         write_trained(stage, trained)
 

@@ -217,6 +217,13 @@ class ScratchParams(PairTraining):
     class_weight: float = Field(default=0.0, ge=0)
 
 
+class TrainParams(Section):
+    """What becomes of the champion before the one pass over test."""
+
+    refit: bool = False
+    """Train it once more, on train and validation, with everything fixed before and thresholds kept."""
+
+
 class CompareParams(Section):
     """The comparison of distances on validation, which picks the champion."""
 
@@ -296,6 +303,7 @@ class Params(Section):
     classify: ClassifyParams = ClassifyParams()
     siamese: SiameseParams = SiameseParams()
     scratch: ScratchParams = ScratchParams()
+    train: TrainParams = TrainParams()
     compare: CompareParams = CompareParams()
     evaluate: EvaluateParams = EvaluateParams()
     trainer: TrainerParams = TrainerParams()

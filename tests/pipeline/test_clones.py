@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -37,9 +40,31 @@ def second(new_clone) -> Path:
 
 def test_two_clones_train_to_identical_metrics_files(tiny, second):
     first = metrics_files(tiny)
-    assert len(first) == 9
+    assert len(first) == 10
     assert first == metrics_files(second)
-    assert len(mlflow_runs(second)) == len(mlflow_runs(tiny)) == 10
+    assert len(mlflow_runs(second)) == len(mlflow_runs(tiny)) == 11
+
+
+def test_a_refit_trains_the_champion_alone_and_keeps_its_threshold(new_clone, tiny):
+    clone = new_clone("refit")
+    for folder in ("outputs", "reports", ".dvc/cache"):
+        shutil.copytree(tiny / folder, clone / folder, dirs_exist_ok=True)
+    shutil.copyfile(tiny / "dvc.lock", clone / "dvc.lock")
+    change_params(clone, "train", refit=True)
+    done = run("dvc", "repro", cwd=clone)
+    assert re.findall(r"Running stage '(\S+)'", done.stdout) == ["refit", "evaluate"]
+    chosen = json.loads((clone / "outputs/compare_distances/champion.json").read_text())
+    refit = json.loads((clone / "reports/refit/metrics.json").read_text())
+    validated = json.loads((clone / f"reports/train_siamese/{chosen['distance']}/metrics.json").read_text())
+    assert (refit["refit"], refit["epochs_run"]) == (1, validated["best_epoch"])
+    assert not [name for name in refit if name.startswith("val/")]
+    verification = pd.read_csv(clone / "reports/evaluate/verification.csv", index_col="system")
+    assert verification.threshold["refit"] == verification.threshold[chosen["distance"]]
+    systems = pd.read_csv(clone / "reports/evaluate/systems.csv", index_col="system")
+    assert systems.index[0] == "refit"
+    assert pd.isna(systems.champion_lead["refit"])
+    assert pd.notna(systems.champion_lead[chosen["distance"]])
+    assert "trained again on train and validation" in (clone / "reports/evaluate/report.html").read_text()
 
 
 def test_a_pushed_pipeline_is_pulled_and_has_nothing_to_do(second, tmp_path):

@@ -18,7 +18,7 @@ STAGES = [
     "train_siamese/cosine",
     "train_scratch",
 ]
-STAGES += ["compare_distances", "evaluate"]
+STAGES += ["compare_distances", "refit", "evaluate"]
 
 
 def metrics_of(clone, stage: str) -> dict[str, float]:
@@ -91,6 +91,15 @@ def test_changing_siamese_reruns_no_classify(tiny):
     assert "Running stage 'train_siamese@l1'" in dry
     assert "Running stage 'classify'" not in dry
     assert "Running stage 'augment'" not in dry
+
+
+def test_without_a_refit_the_champion_is_handed_on(tiny):
+    distance = json.loads((tiny / "outputs/compare_distances/champion.json").read_text())["distance"]
+    final, validated = tiny / "outputs/refit/model", tiny / "outputs/train_siamese" / distance / "model"
+    assert metrics_of(tiny, "refit") == {"refit": 0}
+    for name in ("model.safetensors", "model.json"):
+        assert (final / name).read_bytes() == (validated / name).read_bytes()
+        assert (tiny / "outputs/evaluate/model" / name).read_bytes() == (final / name).read_bytes()
 
 
 def test_no_checkpoint_reaches_the_tracking_store(tiny):

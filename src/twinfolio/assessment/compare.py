@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from twinfolio.assessment.embeddings import embed_originals, save_embeddings
+from twinfolio.assessment.embeddings import embed_gallery
 from twinfolio.assessment.images import ImageSet, image_scores, originals
 from twinfolio.assessment.judgement import Contrast, Decision, Judgement, Resampling, contrast, judge
 from twinfolio.assessment.systems import System
@@ -123,8 +123,7 @@ def compare_systems(
         resampling: How intervals are made.
     """
     info = read_info(store_root)
-    train_store, val_store = Store.open(store_root / "train"), Store.open(store_root / "val")
-    train, val = originals(train_store), originals(val_store)
+    train, val = (originals(Store.open(store_root / split)) for split in ("train", "val"))
     pairs, counts = build_pairs(
         val.items, train.items, pair_settings.positives_per_query, pair_settings.min_positives, pair_settings.seed
     )
@@ -132,10 +131,8 @@ def compare_systems(
                 counts.positives, counts.negatives, counts.queries, counts.queries_without_positive)  # fmt: skip
     judged = {}
     for system in systems:
-        of_train = embed_originals(system, train_store.images, train, "train")
-        of_val = embed_originals(system, val_store.images, val, "val")
-        save_embeddings(embeddings / f"{system.name}.npz", {"train": (train, of_train), "val": (val, of_val)})
-        scores = image_scores(system.scores(of_val, of_train), val, train)
+        vectors = embed_gallery(system, store_root, embeddings / f"{system.name}.npz")
+        scores = image_scores(system.scores(vectors["val"], vectors["train"]), val, train)
         judged[system.name] = judge(
             system.name,
             system.pretrained,

@@ -8,13 +8,16 @@ from typing import Any, cast
 
 import numpy as np
 
-from twinfolio.assessment.images import ImageSet
+from twinfolio.assessment.images import ImageSet, originals
 from twinfolio.assessment.systems import System
+from twinfolio.data.store import Store
 from twinfolio.errors import DataError
 from twinfolio.retrieval.embed import embed
 
 BATCH = 64
 """Images a forward pass."""
+GALLERY = ("train", "val")
+"""The splits a test query is ranked against."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,24 @@ def embed_originals(system: System, images: np.ndarray, of: ImageSet, split: str
     """
     chosen = cast("Any", _Chosen(images, of.rows))
     return np.asarray(embed(system.embed, chosen, BATCH, progress=f"{system.name} {split}"))
+
+
+def embed_gallery(system: System, store_root: Path, path: Path) -> dict[str, np.ndarray]:
+    """Embed the original images of train and validation, and save them for ``evaluate``.
+
+    Args:
+        system: What embeds them.
+        store_root: Only its ``train`` and ``val`` are opened.
+        path: The npz file.
+
+    Returns:
+        Split -> float32 (R, D).
+    """
+    stores = {split: Store.open(store_root / split) for split in GALLERY}
+    parts = {split: originals(store) for split, store in stores.items()}
+    vectors = {split: embed_originals(system, stores[split].images, parts[split], split) for split in GALLERY}
+    save_embeddings(path, {split: (parts[split], vectors[split]) for split in GALLERY})
+    return vectors
 
 
 def save_embeddings(path: Path, splits: dict[str, tuple[ImageSet, np.ndarray]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +62,7 @@ class Evaluation:
         pairs: ``query, archive, label``.
         pair_counts: What the pair list is made of.
         tested: System -> result, in the order of the tables.
-        champion: Picked on validation.
+        champion: The distance picked on validation, or ``refit``.
         gallery_embeddings: float32 (R, D), the champion's, rows as ``gallery_table`` has them.
         sheet: Queries with their first answers.
     """
@@ -93,7 +93,7 @@ class _Scene:
     gallery: ImageSet
     pairs: pd.DataFrame
     n_classes: int
-    embeddings: Path
+    embeddings: Mapping[str, Path]
     resampling: Resampling
 
 
@@ -103,7 +103,7 @@ def evaluate_systems(
     champion: str,
     thresholds: dict[str, float],
     store_root: Path,
-    embeddings: Path,
+    embeddings: Mapping[str, Path],
     positives_per_query: int,
     min_positives: int,
     sheet_queries: int,
@@ -113,10 +113,10 @@ def evaluate_systems(
 
     Args:
         systems: All systems, the champion among them.
-        champion: Its name, picked on validation.
+        champion: Its name: the distance picked on validation, or ``refit``.
         thresholds: System -> threshold, chosen on validation.
         store_root: The store.
-        embeddings: Folder of ``<system>.npz`` that ``compare_systems`` wrote.
+        embeddings: System -> the file of ``embed_gallery``.
         positives_per_query: Positive pairs of each query, and as many negative ones.
         min_positives: A class with fewer positive pairs keeps all of them.
         sheet_queries: Queries on the contact sheet.
@@ -183,8 +183,8 @@ def _threshold(thresholds: dict[str, float], name: str) -> float:
 
 
 def _gallery_embeddings(scene: _Scene, name: str) -> np.ndarray:
-    """Train's rows, then validation's, as ``compare_systems`` saved them."""
-    path = scene.embeddings / f"{name}.npz"
+    """Train's rows, then validation's, as ``embed_gallery`` saved them."""
+    path = scene.embeddings[name]
     return np.concatenate([load_embeddings(path, split, of) for split, of in scene.gallery_parts.items()])
 
 

@@ -14,6 +14,9 @@ from twinfolio.evaluation.baselines import colour_histogram, cosine_scores
 if TYPE_CHECKING:
     from twinfolio.models.bundle import Model
 
+REFIT = "refit"
+"""The champion trained once more on train and validation: a system of its own beside the champion as validated."""
+
 Embedding = Callable[[np.ndarray], np.ndarray]
 Scoring = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

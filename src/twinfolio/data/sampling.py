@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,29 +129,41 @@ class ImageTable:
         """The images of a class, as positions in this table."""
         return np.flatnonzero(self.labels == label)
 
+    def paired_classes(self) -> NDArray[np.int64]:
+        """The classes with two or more images.
+
+        Raises:
+            DataError: There are fewer than two.
+        """
+        labels, counts = np.unique(self.labels, return_counts=True)
+        classes = labels[counts > 1]
+        if len(classes) < 2:
+            raise DataError(
+                f"{len(classes)} classes have two or more train images",
+                "give at least two such classes: pairs are drawn from them",
+            )
+        return classes.astype(np.int64)
+
     def draw_rows(self, images: NDArray[np.int64], generator: np.random.Generator) -> Rows:
         """One random row (copy or tile) of each image."""
         return np.array([generator.choice(self.rows[image]) for image in images], dtype=np.int64)
 
 
-class PKBatches(Batches):
-    """Batches of P classes x K different images, never two copies or tiles of one image.
-
-    Within an epoch a class is visited in proportion to its rows (rows balanced by ``augment`` give balanced classes)
-    and its images are dealt like cards: all are seen once before any is seen twice. A class with fewer than K images
-    contributes those it has; one with a single image has no pair and is left out. Over several ranks each epoch deals
-    the images of a class out to the ranks, so that no image is ever on two ranks at once and embeddings gathered
-    across ranks hold no two copies of one image either.
+class ClassBatches(Batches):
+    """A fixed number of batches an epoch, drawn from several classes each; classes of one image are left out.
 
     Args:
         labels: (N,) class of each row.
         sources: (N,) number of the image each row stems from.
         classes_per_batch: P; all classes where there are fewer.
-        images_per_class: K.
+        images_per_class: K, rows a batch holds for each of them.
         steps: Batches an epoch and rank; None: N / (P K ranks), rounded up.
         seed: Seed of the run.
         rank: Rank of this process.
         world: Number of processes.
+
+    Raises:
+        DataError: Fewer than two classes have two images.
     """
 
     def __init__(
@@ -168,12 +181,23 @@ class PKBatches(Batches):
         super().__init__(seed=seed, rank=rank, world=world)
         self.table = ImageTable(labels, sources)
         self.per_class = images_per_class
-        self.classes = _paired_classes(self.table)
+        self.classes = self.table.paired_classes()
         self.classes_per_batch = min(classes_per_batch, len(self.classes))
         self.steps = steps or -(-len(labels) // (self.classes_per_batch * images_per_class * world))
 
     def __len__(self) -> int:
         return self.steps
+
+
+class PKBatches(ClassBatches):
+    """Batches of P classes x K different images, never two copies or tiles of one image.
+
+    Within an epoch a class is visited in proportion to its rows (rows balanced by ``augment`` give balanced classes)
+    and its images are dealt like cards: all are seen once before any is seen twice. A class with fewer than K images
+    contributes those it has; one with a single image has no pair and is left out. Over several ranks each epoch deals
+    the images of a class out to the ranks, so that no image is ever on two ranks at once and embeddings gathered
+    across ranks hold no two copies of one image either.
+    """
 
     def __iter__(self) -> Iterator[Rows]:
         decks = self._decks()
@@ -193,41 +217,15 @@ class PKBatches(Batches):
         return decks
 
 
-class EpisodeBatches(Batches):
+class EpisodeBatches(ClassBatches):
     """The one-shot episodes of Khayyat et al. (the ``images`` and ``external`` lists, section III-C).
 
     For each class an anchor, a positive (another image of the class) and a negative (an image of another class) are
     drawn, evenly over images. A batch holds P of these episodes as rows (anchors, positives, negatives), (3 P,).
-
-    Args:
-        labels: (N,) class of each row.
-        sources: (N,) number of the image each row stems from.
-        classes_per_batch: P episodes a batch; all classes where there are fewer.
-        steps: Batches an epoch and rank; None: N / (3 P ranks), rounded up.
-        seed: Seed of the run.
-        rank: Rank of this process.
-        world: Number of processes.
     """
 
-    def __init__(
-        self,
-        labels: NDArray[np.int64],
-        sources: NDArray[np.int64],
-        *,
-        classes_per_batch: int,
-        steps: int | None = None,
-        seed: int,
-        rank: int = 0,
-        world: int = 1,
-    ) -> None:
-        super().__init__(seed=seed, rank=rank, world=world)
-        self.table = ImageTable(labels, sources)
-        self.classes = _paired_classes(self.table)
-        self.classes_per_batch = min(classes_per_batch, len(self.classes))
-        self.steps = steps or -(-len(labels) // (3 * self.classes_per_batch * world))
-
-    def __len__(self) -> int:
-        return self.steps
+    def __init__(self, labels: NDArray[np.int64], sources: NDArray[np.int64], **settings: Any) -> None:
+        super().__init__(labels, sources, images_per_class=3, **settings)
 
     def __iter__(self) -> Iterator[Rows]:
         generator = self.own_generator()
@@ -236,14 +234,3 @@ class EpisodeBatches(Batches):
             twins = np.array([generator.choice(self.table.images(c), 2, replace=False) for c in labels])
             others = np.array([generator.choice(np.flatnonzero(self.table.labels != c)) for c in labels])
             yield self.table.draw_rows(np.concatenate([twins[:, 0], twins[:, 1], others]), generator)
-
-
-def _paired_classes(table: ImageTable) -> NDArray[np.int64]:
-    labels, counts = np.unique(table.labels, return_counts=True)
-    classes = labels[counts > 1]
-    if len(classes) < 2:
-        raise DataError(
-            f"{len(classes)} classes have two or more train images",
-            "give at least two such classes: pairs are drawn from them",
-        )
-    return classes.astype(np.int64)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from twinfolio.assessment.champion import Champion
 from twinfolio.assessment.evaluate import Evaluation
+from twinfolio.assessment.systems import REFIT
 from twinfolio.reporting import evaluation_tables as tables
 from twinfolio.reporting.comparison import within_group_notes
 from twinfolio.reporting.curves import Curve, curve_table, pair_curves
@@ -29,14 +30,12 @@ class Circumstances:
         champion: What validation chose.
         protocol: ``random`` or ``blocks``.
         test_uses: How often this data's test split was scored, this time included.
-        refit: Whether the champion was trained on train and validation afterwards.
         confidence: Coverage of the intervals.
     """
 
     champion: Champion
     protocol: str
     test_uses: int
-    refit: bool = False
     confidence: float = 0.95
 
 
@@ -179,8 +178,11 @@ def _facts(evaluation: Evaluation, circumstances: Circumstances) -> Chapter:
         f"Data hash {evaluation.info.data_hash}; store {evaluation.info.size} px, fit {evaluation.info.fit}.",
         _weights_text(evaluation),
     ]
-    if circumstances.refit:
-        rows.append("Refit: the champion was trained again on train and validation with everything fixed before.")
+    if evaluation.champion == REFIT:
+        rows.append(
+            f"Refit: {REFIT} is {champion.distance} trained again on train and validation, with settings, epochs and "
+            "thresholds fixed before (train.refit: true); all other systems were trained on train alone."
+        )
     notes = within_group_notes(int(val.within_group.sum()), len(val), champion.val_map, champion.val_map_unseen)
     if circumstances.protocol == "random":
         notes.append(

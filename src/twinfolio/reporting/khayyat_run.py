@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from twinfolio.reporting.tables import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,12 +75,7 @@ def read_run(reports: Path, setting: Setting) -> StudyRun:
 
     return StudyRun(
         setting=setting,
-        counts=_json(reports / "split" / "metrics.json"),
-        training={folder: _json(reports / folder / "metrics.json") for folder in MODELS},
+        counts=read_json(reports / "split" / "metrics.json"),
+        training={folder: read_json(reports / folder / "metrics.json") for folder in MODELS},
         tables={name: pd.read_csv(reports / f"{name}.csv", keep_default_na=True) for name in _TABLES},
     )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content

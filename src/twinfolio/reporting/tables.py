@@ -45,6 +45,12 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object."""
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
 def write_metrics(path: Path, metrics: Mapping[str, float | int | None]) -> None:
     """Write ``{"<split>/<family>/<metric>": value}`` as sorted, rounded JSON (see ``write_json``).
 

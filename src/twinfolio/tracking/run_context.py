@@ -87,12 +87,11 @@ class StageRun:
             for key, value in tags.items():
                 self.client.set_tag(self._target(parent), key, value)
 
-    def end(self, status: str, *, pipeline_too: bool = False) -> None:
-        """End the run as FINISHED, FAILED or KILLED, and the pipeline's run with it where asked."""
+    def end(self, status: str) -> None:
+        """End the run as FINISHED, FAILED or KILLED, and the pipeline's run with it; its next stage takes that up."""
         with mlflow_errors(self.uri):
-            self.client.set_terminated(self.run_id, status)
-            if pipeline_too:
-                self.client.set_terminated(self.parent_run_id, status)
+            for run_id in (self.run_id, self.parent_run_id):
+                self.client.set_terminated(run_id, status)
 
     def lightning_logger(self) -> MLFlowLogger:
         """A logger for Lightning's Trainer that writes to this run, and neither ends it nor writes its params again."""
@@ -125,6 +124,7 @@ class RunPlan:
     Attributes:
         name: Name of the stage's run ("train_siamese l1").
         key: Content key of the stage.
+        pipeline: What the pipeline's run is called, before its key.
         pipeline_key: Content key of the pipeline run.
         experiment: Name of the experiment.
         params: Flat params of the stage.
@@ -136,6 +136,7 @@ class RunPlan:
 
     name: str
     key: str
+    pipeline: str
     pipeline_key: str
     experiment: str
     params: Mapping[str, Any]
@@ -181,12 +182,10 @@ def _find_or_create_parent(client: MlflowClient, experiment_id: str, plan: RunPl
     """The pipeline run of these params, data and code; call it under ``store_lock``."""
     found = client.search_runs([experiment_id], f"tags.`{_PIPELINE_TAG}` = '{plan.pipeline_key}'", max_results=1)
     if found:
-        parent = found[0]
-        if parent.info.status != "FINISHED":
-            client.update_run(parent.info.run_id, status="RUNNING")
-        return str(parent.info.run_id)
+        client.update_run(found[0].info.run_id, status="RUNNING")
+        return str(found[0].info.run_id)
     tags = {**plan.tags, _PIPELINE_TAG: plan.pipeline_key}
-    run = client.create_run(experiment_id, tags=tags, run_name=f"pipeline {plan.pipeline_key[:8]}")
+    run = client.create_run(experiment_id, tags=tags, run_name=f"{plan.pipeline} {plan.pipeline_key[:8]}")
     _log_params_once(client, run.info.run_id, plan.all_params)
     return str(run.info.run_id)
 

@@ -16,9 +16,8 @@ from twinfolio.evaluation.reports import classification_summary
 from twinfolio.models.classifier import MONITOR, ClassifierModule, per_image
 from twinfolio.models.embedder import build_classifier
 from twinfolio.training.data import open_rows
-from twinfolio.training.fit import Fitted, fit, predict, seeded_weights
-from twinfolio.training.jobs import Recipe, Trained, training_facts, with_prefix
-from twinfolio.training.trainer import build_trainer
+from twinfolio.training.fit import Fitted, predict, seeded_weights
+from twinfolio.training.jobs import Recipe, Trained, train, training_facts, with_prefix
 
 
 @dataclass(frozen=True)
@@ -52,20 +51,16 @@ def train_classifier(store: Path, spec: ClassifierSpec, recipe: Recipe) -> Train
         The model, its validation metrics on one device and its history; None on every rank but zero.
     """
     info = read_info(store)
-    train, val = open_rows(store, recipe.refit)
-    module = _module(spec, recipe, train, classes=len(info.classes), channels=info.channels)
+    rows, val = open_rows(store)
+    module = _module(spec, recipe, rows, classes=len(info.classes), channels=info.channels)
     data = StoreDataModule(
-        train,
+        rows,
         val,
         train_batches=lambda labels, _, rank, world: _batches(labels, spec, recipe, rank, world),
         augmentation=recipe.augmentation,
         seed=recipe.seed,
     )
-    monitor = None if recipe.refit else MONITOR
-    trainer = build_trainer(
-        recipe.hardware, recipe.budget, work_dir=recipe.work_dir, monitor=monitor, logger=recipe.logger
-    )
-    fitted = fit(trainer, module, data, recipe.work_dir)
+    fitted = train(module, data, recipe, monitor=MONITOR)
     if fitted is None:
         return None
     metrics = with_prefix("val/classification", validate_classifier(module, val, fitted.device, recipe.seed))

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
-from twinfolio.data.datamodule import Augmentation
+from twinfolio.data.datamodule import Augmentation, StoreDataModule
 from twinfolio.models.embedder import ClassLayer, Embedder
 from twinfolio.models.heads import Head
 from twinfolio.models.optimisation import Schedule
-from twinfolio.training.fit import Fitted
-from twinfolio.training.trainer import Budget, Hardware
+from twinfolio.training.fit import Fitted, fit
+from twinfolio.training.trainer import Budget, Hardware, build_trainer
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,6 @@ class Recipe:
         hardware: What it runs on.
         work_dir: Folder of the checkpoints; what is in it is resumed.
         logger: Where epoch metrics go.
-        refit: Train on validation rows too, for all epochs, and keep the last weights.
     """
 
     seed: int
@@ -41,7 +41,6 @@ class Recipe:
     hardware: Hardware
     work_dir: Path
     logger: Logger | None = None
-    refit: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,24 @@ class Trained:
     config: dict[str, Any]
     metrics: dict[str, float]
     history: pd.DataFrame
+
+
+def train(module: pl.LightningModule, data: StoreDataModule, recipe: Recipe, *, monitor: str | None) -> Fitted | None:
+    """Train, or go on training, by a recipe, and load the best weights.
+
+    Args:
+        module: What is trained.
+        data: Its batches.
+        recipe: How.
+        monitor: Validation metric to maximise; None: train all epochs without validation.
+
+    Returns:
+        None on every rank but zero.
+    """
+    trainer = build_trainer(
+        recipe.hardware, recipe.budget, work_dir=recipe.work_dir, monitor=monitor, logger=recipe.logger
+    )
+    return fit(trainer, module, data, recipe.work_dir)
 
 
 def training_facts(module: nn.Module, embedder: Embedder, fitted: Fitted) -> dict[str, float]:

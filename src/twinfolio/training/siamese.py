@@ -18,9 +18,8 @@ from twinfolio.models.bundle import load_model
 from twinfolio.models.embedder import build_class_layer, build_siamese, start_from
 from twinfolio.models.siamese import MONITOR, PairObjective, RetrievalTask, SiameseModule, mean_average_precision
 from twinfolio.training.data import gallery_rows, open_rows, retrieval_task
-from twinfolio.training.fit import Fitted, fit, predict, seeded_weights
-from twinfolio.training.jobs import Recipe, Trained, training_facts
-from twinfolio.training.trainer import build_trainer
+from twinfolio.training.fit import Fitted, predict, seeded_weights
+from twinfolio.training.jobs import Recipe, Trained, train, training_facts
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,7 @@ class SiameseSpec:
         images_per_class: K images of each.
         steps_per_epoch: Batches an epoch; None: as many as show every row about once.
         gallery: Most train images that validation queries are ranked against.
+        refit: Train on validation rows too, for all epochs, and keep the last weights: nothing is left to validate on.
     """
 
     distance: str
@@ -58,6 +58,7 @@ class SiameseSpec:
     images_per_class: int = 4
     steps_per_epoch: int | None = None
     gallery: int = 400
+    refit: bool = False
 
 
 def train_siamese(store: Path, spec: SiameseSpec, recipe: Recipe) -> Trained | None:
@@ -69,29 +70,27 @@ def train_siamese(store: Path, spec: SiameseSpec, recipe: Recipe) -> Trained | N
         recipe: How.
 
     Returns:
-        The model, its validation metrics on one device and its history; None on every rank but zero.
+        The model, its validation metrics on one device (none after a refit) and its history; None on every rank but
+        zero.
     """
     info = read_info(store)
-    train, val = open_rows(store, recipe.refit)
-    gallery = gallery_rows(train, spec.gallery, recipe.seed)
+    rows, val = open_rows(store, spec.refit)
+    gallery = gallery_rows(rows, spec.gallery, recipe.seed)
     task = retrieval_task(val, gallery)
-    module = _module(spec, recipe, train, task, classes=len(info.classes), channels=info.channels)
+    module = _module(spec, recipe, rows, task, classes=len(info.classes), channels=info.channels)
     data = StoreDataModule(
-        train,
+        rows,
         val,
         train_batches=lambda labels, sources, rank, world: _batches(labels, sources, spec, recipe.seed, rank, world),
         augmentation=recipe.augmentation,
         seed=recipe.seed,
         gallery=gallery,
     )
-    monitor = None if recipe.refit else MONITOR
-    trainer = build_trainer(
-        recipe.hardware, recipe.budget, work_dir=recipe.work_dir, monitor=monitor, logger=recipe.logger
-    )
-    fitted = fit(trainer, module, data, recipe.work_dir)
+    fitted = train(module, data, recipe, monitor=None if spec.refit else MONITOR)
     if fitted is None:
         return None
-    return _result(module, info.classes, validate_siamese(module, val, gallery, fitted.device, recipe.seed), fitted)
+    metrics = {} if spec.refit else validate_siamese(module, val, gallery, fitted.device, recipe.seed)
+    return _result(module, info.classes, metrics, fitted)
 
 
 def validate_siamese(
@@ -145,16 +144,11 @@ def _module(
 def _batches(
     labels: NDArray[np.int64], sources: NDArray[np.int64], spec: SiameseSpec, seed: int, rank: int, world: int
 ) -> Batches:
-    place: dict[str, Any] = {"steps": spec.steps_per_epoch, "seed": seed, "rank": rank, "world": world}
+    settings: dict[str, Any] = {"steps": spec.steps_per_epoch, "seed": seed, "rank": rank, "world": world}
+    settings["classes_per_batch"] = spec.classes_per_batch
     if spec.objective.pairs == "episodes":
-        return EpisodeBatches(labels, sources, classes_per_batch=spec.classes_per_batch, **place)
-    return PKBatches(
-        labels,
-        sources,
-        classes_per_batch=spec.classes_per_batch,
-        images_per_class=spec.images_per_class,
-        **place,
-    )
+        return EpisodeBatches(labels, sources, **settings)
+    return PKBatches(labels, sources, images_per_class=spec.images_per_class, **settings)
 
 
 def _result(module: SiameseModule, classes: list[str], metrics: dict[str, float], fitted: Fitted) -> Trained:

@@ -23,7 +23,7 @@ def evaluate(whole_store, systems, tmp_path, compared):
             champion=champion,
             thresholds=compared.thresholds if thresholds is None else thresholds,
             store_root=whole_store,
-            embeddings=tmp_path / "e",
+            embeddings={system.name: tmp_path / "e" / f"{system.name}.npz" for system in systems},
             positives_per_query=5,
             min_positives=5,
             sheet_queries=4,

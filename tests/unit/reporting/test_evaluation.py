@@ -25,7 +25,7 @@ def report(tmp_path_factory):
         champion="cosine",
         thresholds=compared.thresholds,
         store_root=root / "store",
-        embeddings=root / "e",
+        embeddings={system.name: root / "e" / f"{system.name}.npz" for system in systems},
         positives_per_query=5,
         min_positives=5,
         sheet_queries=2,

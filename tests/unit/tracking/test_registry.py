@@ -14,7 +14,7 @@ HARDLY_HIGHER = {**LOW, "q00": 0.9}
 @pytest.fixture
 def run(store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    plan = RunPlan("evaluate", "k", "p", "e", {}, {}, {}, tmp_path / "work" / "run.json")
+    plan = RunPlan("evaluate", "k", "data", "p", "e", {}, {}, {}, tmp_path / "work" / "run.json")
     return start_stage_run(plan, store, tmp_path)
 
 

@@ -11,7 +11,8 @@ def plan(tmp_path):
     return RunPlan(
         name="classify",
         key="key",
-        pipeline_key="pipeline",
+        pipeline="medieval",
+        pipeline_key="0123456789",
         experiment="e",
         params={"classify.lr": 0.1},
         all_params={"classify.lr": 0.1, "siamese.lr": 0.2},
@@ -34,12 +35,13 @@ def test_stage_runs_of_one_pipeline_share_a_parent(start, plan, tmp_path):
     run = first.client.get_run(second.run_id)
     assert run.data.tags["mlflow.parentRunId"] == first.parent_run_id
     assert run.data.tags["twinfolio.git_commit"] == "abc"
+    assert first.client.get_run(first.parent_run_id).info.run_name == "medieval 01234567"
     assert first.client.get_run(first.parent_run_id).data.params == {"classify.lr": "0.1", "siamese.lr": "0.2"}
 
 
 def test_a_run_that_was_ended_continues_where_the_work_dir_names_it(start, plan):
     first = start(plan)
-    first.end("KILLED", pipeline_too=True)
+    first.end("KILLED")
     second = start(plan)
     assert (second.run_id, second.resumed, first.resumed) == (first.run_id, True, False)
     assert first.client.get_run(first.run_id).info.status == "RUNNING"
@@ -68,10 +70,15 @@ def test_a_run_deleted_by_hand_starts_anew(start, plan):
     assert start(plan).run_id != first.run_id
 
 
-def test_a_finished_pipeline_stays_finished_when_one_stage_runs_again(start, plan):
-    start(plan).end("FINISHED", pipeline_too=True)
+def test_a_pipeline_runs_only_while_one_of_its_stages_does(start, plan):
     run = start(plan)
-    assert run.client.get_run(run.parent_run_id).info.status == "FINISHED"
+    statuses = [run.client.get_run(run.parent_run_id).info.status]
+    for status in ("FINISHED", "FAILED"):
+        run.end(status)
+        statuses.append(run.client.get_run(run.parent_run_id).info.status)
+        start(plan)
+        statuses.append(run.client.get_run(run.parent_run_id).info.status)
+    assert statuses == ["RUNNING", "FINISHED", "RUNNING", "FAILED", "RUNNING"]
 
 
 def test_metrics_that_are_no_numbers_are_skipped_and_at_signs_spelled_out(start, plan):

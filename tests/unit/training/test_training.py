@@ -10,7 +10,7 @@ from twinfolio.data.datamodule import Augmentation
 from twinfolio.errors import DataError
 from twinfolio.models.optimisation import Schedule
 from twinfolio.models.siamese import PairObjective
-from twinfolio.training import classify, siamese
+from twinfolio.training import jobs
 from twinfolio.training.checkpoints import AtomicCheckpointIO, RememberingEarlyStopping
 from twinfolio.training.classify import ClassifierSpec, train_classifier
 from twinfolio.training.data import gallery_rows, open_rows, retrieval_task
@@ -70,12 +70,12 @@ def same_result(first, second):
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-JOBS = {"classifier": (classify, train_classifier, CLASSIFIER), "siamese": (siamese, train_siamese, SIAMESE)}
+JOBS = {"classifier": (train_classifier, CLASSIFIER), "siamese": (train_siamese, SIAMESE)}
 
 
 @pytest.mark.parametrize("job", JOBS)
 def test_a_killed_run_ends_with_the_numbers_of_an_unkilled_one(job, store, tmp_path, monkeypatch):
-    module, train, spec = JOBS[job]
+    train, spec = JOBS[job]
     whole = train(store, spec, recipe(tmp_path / "whole", epochs=3))
 
     def mortal(*args, **kwargs):
@@ -83,9 +83,9 @@ def test_a_killed_run_ends_with_the_numbers_of_an_unkilled_one(job, store, tmp_p
         trainer.callbacks.insert(0, KillAt(epoch=1, batch=1))
         return trainer
 
-    build = module.build_trainer
+    build = jobs.build_trainer
     with monkeypatch.context() as patch:
-        patch.setattr(module, "build_trainer", mortal)
+        patch.setattr(jobs, "build_trainer", mortal)
         with pytest.raises(KilledError):
             train(store, spec, recipe(tmp_path / "killed", epochs=3))
     assert (tmp_path / "killed" / "last.ckpt").exists()
@@ -99,7 +99,7 @@ def test_a_killed_run_ends_with_the_numbers_of_an_unkilled_one(job, store, tmp_p
 
 @pytest.mark.parametrize("job", JOBS)
 def test_the_kept_model_scores_as_it_did_in_the_best_validation(job, store, tmp_path):
-    _, train, spec = JOBS[job]
+    train, spec = JOBS[job]
     trained = train(store, spec, recipe(tmp_path))
     name = "val/classification/macro_f1" if job == "classifier" else "val/retrieval/mAP"
     best = trained.history.loc[trained.history["epoch"] == trained.metrics["best_epoch"], name]
@@ -150,9 +150,10 @@ def test_validation_keeps_its_interval_and_never_misses_the_last_epoch(store, tm
     assert history["val/classification/macro_f1"].notna().tolist() == [False, False, True, False, True]
 
 
-def test_a_refit_uses_all_epochs_all_rows_and_the_last_weights(store, tmp_path):
-    trained = train_classifier(store, CLASSIFIER, recipe(tmp_path, epochs=2, refit=True))
+def test_a_refit_uses_all_epochs_all_rows_and_the_last_weights_and_claims_no_validation(store, tmp_path):
+    trained = train_siamese(store, dataclasses.replace(SIAMESE, refit=True), recipe(tmp_path, epochs=2))
     assert trained.metrics["best_epoch"] == trained.metrics["epochs_run"] == 2
+    assert not [name for name in (*trained.metrics, *trained.history) if name.startswith("val/")]
     train, val = open_rows(store, refit=True)
     assert len(train) == len(open_rows(store)[0]) + len(val)
 

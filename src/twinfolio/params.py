@@ -172,7 +172,7 @@ class PairTraining(Optimisation):
     """K: different images of each class."""
     steps_per_epoch: Count | None = None
     """Batches an epoch; null: train rows / (P K), rounded up."""
-    pooling: Literal["avg", "max", "avgmax", "flatten"] = "avgmax"
+    pooling: Literal["avg", "max", "avgmax", "flatten"] = "avg"
     """Pooling of the trunk's feature map."""
     embedding: int | None = Field(default=256, ge=2)
     """Width of the projection; null: the pooled features themselves."""

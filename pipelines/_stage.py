@@ -31,7 +31,7 @@ from twinfolio.errors import DataError, TwinfolioError  # noqa: E402
 from twinfolio.exit_codes import exit_code  # noqa: E402
 from twinfolio.logging import rank, set_up_logging  # noqa: E402
 from twinfolio.params import Params  # noqa: E402
-from twinfolio.params_file import load_params  # noqa: E402
+from twinfolio.params.file import load_params  # noqa: E402
 from twinfolio.reporting.tables import write_json  # noqa: E402
 from twinfolio.tracking import identity  # noqa: E402
 from twinfolio.tracking.mlflow_store import public_uri, store_root, tracking_uri  # noqa: E402

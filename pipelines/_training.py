@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from _stage import Stage
-from twinfolio.params import Optimisation, PairTraining
+from twinfolio.params.training import Optimisation, PairTraining
 
 if TYPE_CHECKING:
     from twinfolio.training.jobs import Recipe, Trained

@@ -16,6 +16,8 @@ from twinfolio.assessment.champion import EMBEDDINGS, read_champion
 from twinfolio.assessment.systems import REFIT
 from twinfolio.reporting.tables import read_json, write_metrics
 
+REPORTS = Path("reports/train_siamese")
+
 
 def main(stage: Stage) -> None:
     distance = read_champion(COMPARED).distance
@@ -25,16 +27,12 @@ def main(stage: Stage) -> None:
         _pass_on(stage, distance)
 
 
-def _reports(distance: str) -> Path:
-    return Path("reports/train_siamese", distance)
-
-
 def _pass_on(stage: Stage, distance: str) -> None:
     """Hand on the champion's model, embeddings and history."""
     shutil.copytree(SIAMESE[distance], stage.output_dir / "model", dirs_exist_ok=True)
     shutil.copyfile(COMPARED / EMBEDDINGS / f"{distance}.npz", stage.output_dir / "embeddings.npz")
     for name in ("history.csv", "history.png"):
-        shutil.copyfile(_reports(distance) / name, stage.report_dir / name)
+        shutil.copyfile(REPORTS / distance / name, stage.report_dir / name)
     write_metrics(stage.report_dir / "metrics.json", {"refit": 0})
 
 
@@ -45,7 +43,7 @@ def _refit(stage: Stage, distance: str) -> None:
     from twinfolio.training.siamese import train_siamese
 
     params = stage.params.siamese
-    epochs = int(read_json(_reports(distance) / "metrics.json")["best_epoch"])
+    epochs = int(read_json(REPORTS / distance / "metrics.json")["best_epoch"])
     plan = recipe(stage, params.model_copy(update={"epochs": epochs}))
     trained = train_siamese(STORE, replace(siamese_spec(stage, distance), refit=True), plan)
     if trained is None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from twinfolio.exit_codes import exit_code
 from twinfolio.logging import set_up_logging
-from twinfolio.params_file import load_params
+from twinfolio.params.file import load_params
 from twinfolio.workspace import make_workspace, provide_data, stage_times
 
 ROOT = Path(__file__).resolve().parent.parent

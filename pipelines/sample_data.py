@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twinfolio.errors import TwinfolioError
 from twinfolio.logging import set_up_logging
-from twinfolio.params_file import load_params
+from twinfolio.params.file import load_params
 from twinfolio.sample.generate import write_sample
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from twinfolio.errors import DataError, ParamsError
-from twinfolio.params_file import load_params, write_params
+from twinfolio.params.file import load_params, write_params
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from twinfolio.params import Params
-from twinfolio.params_file import load_params
+from twinfolio.params.file import load_params
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = [

@@ -17,14 +17,13 @@ EDGE = (
     "twinfolio.errors",
     "twinfolio.logging",
     "twinfolio.params",
-    "twinfolio.params_file",
     "twinfolio.tracking",
     "twinfolio.workspace",
 )
 
 
 def is_edge(module: str) -> bool:
-    return module in EDGE or module.startswith("twinfolio.tracking.")
+    return module in EDGE or module.startswith(("twinfolio.params.", "twinfolio.tracking."))
 
 
 def script_of(stage: str) -> str:

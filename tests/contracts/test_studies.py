@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tests.contracts import test_stage_dependencies as dependencies
-from twinfolio.params_file import load_params
+from twinfolio.params.file import load_params
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted(path.parent for path in (ROOT / "studies").glob("*/dvc.yaml"))

@@ -5,7 +5,7 @@ import yaml
 
 from twinfolio.errors import DataError, ParamsError
 from twinfolio.params import Params
-from twinfolio.params_file import load_params
+from twinfolio.params.file import load_params
 from twinfolio.workspace import make_workspace, stage_times
 
 

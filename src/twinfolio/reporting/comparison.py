@@ -8,7 +8,7 @@ from pathlib import Path
 from twinfolio.assessment.champion import FILE, PAIRS, PER_QUERY, champion_json
 from twinfolio.assessment.compare import Comparison
 from twinfolio.reporting.curves import curve_table, pair_curves
-from twinfolio.reporting.plots import plot_intervals, plot_roc_and_pr
+from twinfolio.reporting.plots import interval_panels, plot_intervals, plot_roc_and_pr
 from twinfolio.reporting.report import Chapter, brief, headline, write_report
 from twinfolio.reporting.tables import write_json, write_metrics, write_table
 
@@ -63,14 +63,7 @@ def finite(metrics: dict[str, float]) -> dict[str, float]:
 
 
 def _write_figures(comparison: Comparison, report_dir: Path) -> None:
-    rows = comparison.table(list(comparison.judged)).set_index("distance")
-    panels = {
-        title: {
-            str(name): (float(row[key]), float(row[f"{key}_low"]), float(row[f"{key}_high"]))
-            for name, row in rows.iterrows()
-        }
-        for title, key in _PANELS.items()
-    }
+    panels = interval_panels(comparison.table(list(comparison.judged)).set_index("distance"), _PANELS)
     plot_intervals(report_dir / "figures" / "systems.png", panels, comparison.champion)
     labels = comparison.pairs["label"].to_numpy().astype(bool)
     roc, pr = pair_curves({name: judged.pair_scores for name, judged in comparison.judged.items()}, labels)

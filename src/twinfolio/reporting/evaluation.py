@@ -14,7 +14,14 @@ from twinfolio.assessment.systems import REFIT
 from twinfolio.reporting import evaluation_tables as tables
 from twinfolio.reporting.comparison import within_group_notes
 from twinfolio.reporting.curves import Curve, curve_table, pair_curves
-from twinfolio.reporting.plots import plot_cmc, plot_confusion, plot_intervals, plot_per_class, plot_roc_and_pr
+from twinfolio.reporting.plots import (
+    interval_panels,
+    plot_cmc,
+    plot_confusion,
+    plot_intervals,
+    plot_per_class,
+    plot_roc_and_pr,
+)
 from twinfolio.reporting.report import Chapter, Headline, brief, headline, write_report
 from twinfolio.reporting.sheet import SheetCell, write_sheet
 from twinfolio.reporting.tables import write_metrics, write_table
@@ -63,14 +70,7 @@ def write_evaluation(evaluation: Evaluation, circumstances: Circumstances, repor
 
 
 def _write_figures(evaluation: Evaluation, written: dict[str, pd.DataFrame], report_dir: Path) -> None:
-    rows = written["systems"].set_index("system")
-    panels = {
-        title: {
-            str(name): (float(row[key]), float(row[f"{key}_low"]), float(row[f"{key}_high"]))
-            for name, row in rows.iterrows()
-        }
-        for title, key in _PANELS.items()
-    }
+    panels = interval_panels(written["systems"].set_index("system"), _PANELS)
     plot_intervals(report_dir / "figures" / "systems.png", panels, evaluation.champion)
     _write_curves(evaluation, report_dir)
     _write_confusion(evaluation, report_dir)

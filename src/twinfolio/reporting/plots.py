@@ -46,6 +46,22 @@ def plot_history(path: Path, history: pd.DataFrame) -> None:
     _save(figure, path)
 
 
+def interval_panels(
+    table: pd.DataFrame, metrics: Mapping[str, str]
+) -> dict[str, dict[str, tuple[float, float, float]]]:
+    """Panels for ``plot_intervals``.
+
+    Args:
+        table: A row a system, its name as index; a metric's value, ``<metric>_low`` and ``<metric>_high`` as columns.
+        metrics: Title of a panel -> metric.
+    """
+    return {
+        title: {str(name): (float(row[key]), float(row[f"{key}_low"]), float(row[f"{key}_high"]))
+                for name, row in table.iterrows()}
+        for title, key in metrics.items()
+    }  # fmt: skip
+
+
 def plot_intervals(
     path: Path, panels: Mapping[str, Mapping[str, tuple[float, float, float]]], highlight: str | None = None
 ) -> None:

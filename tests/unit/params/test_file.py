@@ -2,7 +2,7 @@ import pytest
 
 from twinfolio.errors import ParamsError
 from twinfolio.params import Params
-from twinfolio.params_file import load_params, parse_params
+from twinfolio.params.file import load_params, parse_params
 
 
 def line_of(raw) -> str:

@@ -1,0 +1,52 @@
+"""``params.yaml`` as frozen, strict sections: one class a section, a docstring a key.
+
+``data.py``, ``training.py`` and ``assessment.py`` hold the sections; ``file.py`` reads and writes the file.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import model_validator
+
+from twinfolio.params.assessment import CompareParams, EvaluateParams, TrainParams
+from twinfolio.params.data import AugmentParams, SampleParams, SplitParams
+from twinfolio.params.section import Section
+from twinfolio.params.training import ClassifyParams, ScratchParams, SiameseParams, TrainerParams
+
+
+class TrackingParams(Section):
+    """MLflow."""
+
+    experiment: str = "twinfolio"
+    """Name of the experiment."""
+    register_as: str = "twinfolio"
+    """Name in the model registry."""
+    system_metrics: bool = True
+    """Sample processor, memory and GPU while a stage runs."""
+
+
+class Params(Section):
+    """The whole of ``params.yaml``; a section left out has its defaults."""
+
+    sample: SampleParams = SampleParams()
+    split: SplitParams = SplitParams()
+    augment: AugmentParams = AugmentParams()
+    classify: ClassifyParams = ClassifyParams()
+    siamese: SiameseParams = SiameseParams()
+    scratch: ScratchParams = ScratchParams()
+    train: TrainParams = TrainParams()
+    compare: CompareParams = CompareParams()
+    evaluate: EvaluateParams = EvaluateParams()
+    trainer: TrainerParams = TrainerParams()
+    tracking: TrackingParams = TrackingParams()
+
+    @model_validator(mode="after")
+    def _crops_fit_the_store(self) -> Self:
+        for name in ("classify", "siamese", "scratch"):
+            crop = getattr(self, name).augmentation.crop
+            if crop is not None and crop > self.augment.store.size:
+                raise ValueError(
+                    f"{name}.augmentation.crop = {crop} is above augment.store.size = {self.augment.store.size}"
+                )
+        return self

@@ -1,0 +1,147 @@
+"""Sections ``classify``, ``siamese``, ``scratch`` and ``trainer``: how models are trained, and on what."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from twinfolio.params.section import Count, Distance, Section, Share
+
+
+class TensorAugmentation(Section):
+    """Augmentation of a batch on the device, new at every step (never in validation or test)."""
+
+    crop: int | None = Field(default=128, ge=16)
+    """Side of the random crop in pixels; null: the whole row."""
+    scale: Annotated[tuple[float, float], Field(strict=False)] = (1.0, 1.0)
+    """Range of the zoom drawn before the crop."""
+    colour_jitter: float = Field(default=0.4, ge=0, le=1)
+    """Strength of brightness, contrast, saturation and channel changes."""
+    grey: Share = 0.3
+    """Share of images made grey: paper colour is the shortcut of manuscript data."""
+
+
+class Optimisation(Section):
+    """What the three training stages share."""
+
+    seed: int = 0
+    """Seed of initial weights, batches and tensor augmentation."""
+    trunk: str = "tf_efficientnet_lite0"
+    """Any timm model with ``forward_features``, ours included."""
+    weights: str = "imagenet"
+    """``imagenet``, ``none`` or the path of a .safetensors/.pth file."""
+    epochs: Count = 12
+    """Passes over the train rows (classify) or over ``steps_per_epoch`` batches (siamese, scratch)."""
+    lr: float = Field(default=1e-3, gt=0)
+    """Peak learning rate of the new layers."""
+    trunk_lr: float = Field(default=3e-4, ge=0)
+    """Peak learning rate of the trunk; 0 freezes it."""
+    weight_decay: float = Field(default=1e-4, ge=0)
+    """AdamW's decoupled weight decay."""
+    warmup: Share = 0.1
+    """Share of all steps over which the rate rises before its cosine fall."""
+    patience: Count = 5
+    """Epochs without a gain on validation before training stops."""
+    augmentation: TensorAugmentation = TensorAugmentation()
+    """Augmentation of each batch on the device."""
+
+
+class ClassifyParams(Optimisation):
+    """The classifier, whose trunk the Siamese models start from."""
+
+    batch_size: int = Field(default=32, ge=2)
+    """Images a step and device."""
+    pooling: Literal["avg", "max", "avgmax"] = "avg"
+    """Pooling of the trunk's feature map."""
+    label_smoothing: float = Field(default=0.05, ge=0, lt=1)
+    """Share of the target spread over all classes."""
+
+
+class PairTraining(Optimisation):
+    """What ``siamese`` and ``scratch`` share: the head, the loss and the batches of pairs."""
+
+    head: Literal["distance", "weighted", "fusion"] = "distance"
+    """``distance``: scale and offset; ``weighted``: Khayyat Eq. 2; ``fusion``: Khayyat Table 2."""
+    loss: Literal["supcon", "bce", "contrastive", "multi_similarity"] = "supcon"
+    """Loss over all pairs of a batch."""
+    pairs: Literal["all", "episodes"] = "all"
+    """``all`` pairs of a P x K batch, or the paper's one-shot ``episodes`` (systems.md 1.5)."""
+    temperature: float = Field(default=0.1, gt=0)
+    """SupCon's temperature."""
+    margin: float = Field(default=0.5, gt=0)
+    """Margin of the contrastive loss, in units of the head's distance."""
+    class_weight: float = Field(default=1.0, ge=0)
+    """Weight of a cross-entropy of a class layer on the same embedding; 0 leaves the layer out."""
+    classes_per_batch: int = Field(default=16, ge=2)
+    """P: classes in a batch (all of them, where there are fewer)."""
+    images_per_class: int = Field(default=4, ge=2)
+    """K: different images of each class."""
+    steps_per_epoch: Count | None = None
+    """Batches an epoch; null: train rows / (P K), rounded up."""
+    pooling: Literal["avg", "max", "avgmax", "flatten"] = "avg"
+    """Pooling of the trunk's feature map."""
+    embedding: int | None = Field(default=256, ge=2)
+    """Width of the projection; null: the pooled features themselves."""
+    normalise: bool = True
+    """Put embeddings on the unit sphere."""
+    validate_every: Count = 1
+    """Epochs from one validation to the next; the last epoch is always validated."""
+    validation_gallery: int = Field(default=400, ge=2)
+    """Most train images, balanced over classes, that a validation during training ranks the queries against."""
+
+    @model_validator(mode="after")
+    def _head_fits_loss(self) -> Self:
+        if self.head == "fusion" and self.loss in ("contrastive", "multi_similarity"):
+            raise ValueError(f"head = fusion has no distance for loss = {self.loss}: use loss bce or supcon")
+        if self.pairs == "episodes" and self.loss not in ("bce", "contrastive"):
+            raise ValueError(
+                f"pairs = episodes gives single pairs, loss = {self.loss} needs all: use bce or contrastive"
+            )
+        return self
+
+
+class SiameseParams(PairTraining):
+    """The Siamese models, one for each distance, started from the classifier's trunk."""
+
+    start: Literal["classifier", "weights"] = "classifier"
+    """Trunk to start from: the classifier's, or ``weights`` anew."""
+
+
+class ScratchParams(PairTraining):
+    """The paper's small Siamese net from random weights (Khayyat Table 1)."""
+
+    trunk: str = "khayyat_scratch"
+    weights: str = "none"
+    head: Literal["distance", "weighted", "fusion"] = "weighted"
+    loss: Literal["supcon", "bce", "contrastive", "multi_similarity"] = "bce"
+    distance: Distance = "l1"
+    """The one distance this net is trained with."""
+    size: Annotated[tuple[Count, Count], Field(strict=False)] = (150, 100)
+    """Height and width the rows are resized to, in pixels (150 x 100 is the only size that fits Table 1)."""
+    pooling: Literal["avg", "max", "avgmax", "flatten"] = "flatten"
+    normalise: bool = False
+    class_weight: float = Field(default=0.0, ge=0)
+
+
+class TrainerParams(Section):
+    """Handed to Lightning."""
+
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    """Kind of device."""
+    devices: int | Literal["auto"] = 1
+    """Number of devices (processes, on CPU)."""
+    num_nodes: Count = 1
+    """Number of machines."""
+    strategy: str = "auto"
+    """Lightning's strategy: ``auto``, ``ddp``, ..."""
+    precision: Literal["auto", "32", "bf16", "16"] = "auto"
+    """``auto``: bf16 mixed where the GPU has it, 32 elsewhere."""
+    deterministic: bool = True
+    """Deterministic algorithms: the same seed gives the same weights."""
+
+    @model_validator(mode="after")
+    def _enough_devices(self) -> Self:
+        if isinstance(self.devices, int) and self.devices < 1:
+            raise ValueError(f"devices = {self.devices}: must be at least 1, or auto")
+        return self

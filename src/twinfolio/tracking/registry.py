@@ -69,6 +69,15 @@ class Promotion:
     difference: float | None = None
     p: float | None = None
 
+    def in_words(self) -> str:
+        """One line for the log."""
+        if self.previous is None:
+            return f"alias {self.alias} goes to it, the first of this data and split"
+        if self.p is None:
+            return f"alias {self.alias} stays with version {self.previous}"
+        tested = f"validation mAP {self.difference:+.4f} against version {self.previous}, p = {self.p:.3f}"
+        return f"alias {self.alias} {'moves to it' if self.moved else 'stays'}: {tested}"
+
 
 def register_model(
     run: StageRun,
@@ -163,7 +172,7 @@ def promote(
             result = _compare(alias, str(previous.version), per_query_ap, old, groups, test, alpha)
         if result.moved:
             client.set_registered_model_alias(name, alias, version)
-    logger.info("model %s version %s: %s", name, version, result)
+    logger.info("model %s version %s: %s", name, version, result.in_words())
     return result
 
 

@@ -43,11 +43,13 @@ def test_the_first_model_is_champion_without_a_test(run, enter):
     result = enter(LOW)
     assert (result.alias, result.moved, result.p) == ("champion", True, None)
     assert aliases(run) == {"champion": "1"}
+    assert result.in_words() == "alias champion goes to it, the first of this data and split"
 
 
 def test_a_better_model_takes_the_alias(run, enter):
     enter(LOW)
     result = enter(HIGH)
+    assert result.in_words().startswith("alias champion moves to it: validation mAP +0.3000 against version 1, p = 0.0")
     assert result.moved
     assert result.previous == "1"
     assert result.difference == pytest.approx(0.3)
@@ -58,7 +60,9 @@ def test_a_better_model_takes_the_alias(run, enter):
 @pytest.mark.parametrize("values", [HARDLY_HIGHER, LOW, dict.fromkeys(QUERIES, 0.1)])
 def test_a_model_that_is_not_surely_better_does_not(run, enter, values):
     enter(LOW)
-    assert not enter(values).moved
+    result = enter(values)
+    assert not result.moved
+    assert result.in_words().startswith("alias champion stays: ")
     assert aliases(run) == {"champion": "1"}
 
 

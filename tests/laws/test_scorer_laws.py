@@ -1,0 +1,47 @@
+"""The array scorers are the heads."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+
+from tests.laws.test_head_laws import RELATIVE, all_pairs_by_paired, cases, draw, every_head
+from twinfolio.retrieval.scorers import build_scorer
+from twinfolio.retrieval.search import search
+
+
+def scorer_of(head, gallery):
+    state = {name: tensor.detach().numpy() for name, tensor in head.state_dict().items()}
+    return build_scorer(head.kind, head.distance, state, gallery.numpy())
+
+
+@every_head
+@settings(max_examples=20, deadline=None)
+@given(case=cases)
+def test_a_scorer_equals_its_head_and_orders_alike(kind, distance, case):
+    head, x, y = draw(kind, distance, case)
+    with torch.no_grad():
+        expected = all_pairs_by_paired(head, x, y).numpy()
+    scorer = scorer_of(head, y)
+    rows = np.tile(np.arange(len(y)), (len(x), 1))
+    tolerance = RELATIVE * max(1.0, float(np.abs(expected).max()))
+    for fast in (scorer.pairwise(x.numpy()), scorer.paired(x.numpy(), rows)):
+        assert fast == pytest.approx(expected, abs=tolerance, rel=0)
+        ahead = expected[:, :, None] > expected[:, None, :] + 2 * tolerance
+        assert (fast[:, :, None] > fast[:, None, :])[ahead].all()
+
+
+@every_head
+@settings(max_examples=20, deadline=None)
+@given(case=cases)
+def test_a_search_is_in_the_heads_own_order(kind, distance, case):
+    head, x, y = draw(kind, distance, case)
+    with torch.no_grad():
+        expected = all_pairs_by_paired(head, x, y).numpy()
+    found = search(scorer_of(head, y), x.numpy(), k=5)
+    tolerance = 4 * RELATIVE * max(1.0, float(np.abs(expected).max()))
+    for query, rows in enumerate(found.ids):
+        scores = expected[query, rows]
+        assert (np.diff(scores) <= tolerance).all()
+        left_out = np.delete(expected[query], rows)
+        assert len(left_out) == 0 or left_out.max() <= scores.min() + tolerance

@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numba import njit, prange
+from numpy.typing import NDArray
 
-from twinfolio.evaluation.arrays import Floats, Integers, codes
+from twinfolio.evaluation.arrays import AnyArray, Integers, codes
 from twinfolio.evaluation.retrieval_protocol import Items, OwnGroup
 from twinfolio.evaluation.ties import TieTable
 
-Scores = Callable[[Integers, Integers], Floats]
+Scores = Callable[[Integers, Integers], NDArray[np.float32]]
 """From rows of the queries (q,) and of the gallery (m,) to their scores (q, m) float32, higher = more similar."""
 
 TILE_QUERIES, TILE_GALLERY = 1024, 4096
@@ -48,10 +49,10 @@ def streaming_ties(
     left, right = codes(queries.labels, gallery.labels)
     order, columns = np.argsort(left, kind="stable"), np.argsort(right, kind="stable")
     alike = [(queries.ids, gallery.ids), (queries.clusters, gallery.clusters)]
-    same = [_Same(*codes(*pair), columns) for pair in alike]
     if own_group == "excluded":
-        same.append(_Same(*codes(queries.groups, gallery.groups), columns))
-    relevant = _Same(left, right, columns)
+        alike.append((queries.groups, gallery.groups))
+    same = [_Same(pair, columns) for pair in alike]
+    relevant = _Same((queries.labels, gallery.labels), columns)
     parts, rows = [], []
     for tile in range(query_tiles(len(queries))) if tiles is None else tiles:
         mine = order[tile * TILE_QUERIES : (tile + 1) * TILE_QUERIES]
@@ -64,8 +65,8 @@ def streaming_ties(
 class _Same:
     """Pairs of equal codes, listed for some queries at a time, with places in the gallery's new order."""
 
-    def __init__(self, queries: Integers, gallery: Integers, columns: Integers) -> None:
-        self.queries = queries
+    def __init__(self, pair: tuple[AnyArray, AnyArray], columns: Integers) -> None:
+        self.queries, gallery = codes(*pair)
         coded = gallery[columns]
         self.order = np.argsort(coded, kind="stable")
         self.sorted = coded[self.order]
@@ -111,8 +112,10 @@ def _tile_ties(scores: Scores, rows: Integers, columns: Integers, relevant: Inte
     return TieTable(owner, start[falling], equal[falling], inside[falling], candidates)
 
 
-@njit(parallel=True, cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _count(block: Floats, limits: Floats, bounds: Integers, reached: Integers, equal: Integers) -> None:
+@njit(parallel=True, cache=True, nogil=True)
+def _count(
+    block: NDArray[np.float32], limits: NDArray[np.float32], bounds: Integers, reached: Integers, equal: Integers
+) -> None:
     """Add each score of (q, m) to the highest of its query's limits that it reaches."""
     for query in prange(len(block)):
         low, high = bounds[query], bounds[query + 1]

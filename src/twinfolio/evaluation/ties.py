@@ -61,7 +61,7 @@ class TieTable:
 
     def total(self, values: Floats | Integers) -> Floats:
         """Sum of the blocks' values over each query (Q,)."""
-        return np.bincount(self.query, weights=values, minlength=len(self))
+        return np.bincount(self.query, weights=values, minlength=len(self)).astype(np.float64)
 
     def hits_within(self, k: Integers | int) -> Floats:
         """Expected relevant candidates among each query's first k (Q,).

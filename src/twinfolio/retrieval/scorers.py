@@ -49,14 +49,14 @@ def distances_to(name: str, queries: Floats, others: Floats) -> NDArray[np.float
     """Distances (Q, K) of each query (Q, D) to its own rows (Q, K, D), summed in double precision."""
     if name == "cosine":
         q, y = (_double_units(part) for part in (queries, others))
-        return np.maximum(1 - np.einsum("qd,qkd->qk", q, y), 0)
+        return np.asarray(np.maximum(1 - np.einsum("qd,qkd->qk", q, y), 0))
     difference = others.astype(np.float64) - queries[:, None]
     if name == "l1":
-        return np.abs(difference).sum(-1)
-    return np.sqrt(np.einsum("qkd,qkd->qk", difference, difference))
+        return np.asarray(np.abs(difference).sum(-1))
+    return np.asarray(np.sqrt(np.einsum("qkd,qkd->qk", difference, difference)))
 
 
-def _double_units(x: Floats) -> NDArray[np.float64]:
+def _double_units(x: Floats | NDArray[np.float64]) -> NDArray[np.float64]:
     double = x.astype(np.float64)
     return np.asarray(double / np.maximum(np.linalg.norm(double, axis=-1, keepdims=True), EPS))
 
@@ -138,7 +138,7 @@ class WeightedScorer(Scorer):
         """See ``Scorer``."""
         x, y = queries.astype(np.float64)[:, None], self.gallery[rows].astype(np.float64)
         if self.distance == "cosine":
-            compared = _double_units(x) * _double_units(y)
+            compared = np.asarray(_double_units(x) * _double_units(y))
         else:
             compared = np.abs(x - y) if self.distance == "l1" else (x - y) ** 2
         return np.asarray(compared @ self.weight + self.bias, dtype=np.float32)
@@ -170,8 +170,14 @@ class FusionWeights:
         hidden = state["hidden.weight"]
         dim = hidden.shape[1] // 2
         scalar, squares, difference = hidden[:, 0], hidden[:, 1 : dim + 1], hidden[:, dim + 1 :]
-        parts = [np.ascontiguousarray(part, dtype=np.float32) for part in (scalar, squares, difference)]
-        return cls(*parts, state["hidden.bias"], state["out.weight"][0], float(state["out.bias"][0]))
+        return cls(
+            scalar=np.ascontiguousarray(scalar, np.float32),
+            squares=np.ascontiguousarray(squares, np.float32),
+            difference=np.ascontiguousarray(difference, np.float32),
+            bias=state["hidden.bias"],
+            out=state["out.weight"][0],
+            out_bias=float(state["out.bias"][0]),
+        )
 
 
 class FusionScorer(Scorer):

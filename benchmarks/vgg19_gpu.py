@@ -25,7 +25,7 @@ import torch
 from _bench import finish, skipped
 
 from twinfolio.data.batch_augmentation import augment_batch, to_float
-from twinfolio.data.datamodule import Augmentation, Batch, BatchFactory, StoreDataModule, StoreRows
+from twinfolio.data.datamodule import Augmentation, Batch, BatchFactory, StoreDataModule, StoreRows, eval_batch_size
 from twinfolio.data.sampling import PKBatches, ShuffledBatches
 from twinfolio.data.store import INDEX_COLUMNS, Store
 from twinfolio.models.classifier import ClassifierModule
@@ -227,15 +227,15 @@ def train_sides(job: Job, rows: StoreRows, settings: Settings) -> dict[str, floa
     return {"store": store, "device": max(before, after), "epochs_s": seconds}
 
 
-def embed_sides(module: pl.LightningModule, rows: StoreRows, settings: Settings, batch: int = 64) -> dict[str, float]:
+def embed_sides(module: pl.LightningModule, rows: StoreRows, settings: Settings) -> dict[str, float]:
     """Embedding all rows by ``predict``, against the same forward on a batch that lies on the GPU."""
-    device = settings.device
+    device, batch = settings.device, eval_batch_size(settings.device)
     module.to(device, memory_format=torch.channels_last).eval()
     images = to_float(rows[np.arange(min(batch, len(rows)))]["images"].to(device))
     times: dict[str, list[float]] = {"store": [], "device": []}
 
     def from_store() -> None:
-        predict(module, rows, device, batch)
+        predict(module, rows, device)
 
     def from_device() -> None:
         with torch.inference_mode():

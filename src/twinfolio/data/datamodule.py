@@ -130,7 +130,6 @@ class StoreDataModule(pl.LightningDataModule):
         augmentation: Augmentation of the train batches.
         seed: Seed of the augmentation; a step's is drawn from (seed, rank, step), so resuming repeats none.
         gallery: Rows validation queries are ranked against, as a second validation loader; None: no such loader.
-        eval_batch_size: Rows a validation batch.
     """
 
     def __init__(
@@ -142,12 +141,10 @@ class StoreDataModule(pl.LightningDataModule):
         augmentation: Augmentation,
         seed: int,
         gallery: StoreRows | None = None,
-        eval_batch_size: int = 64,
     ) -> None:
         super().__init__()
         self.train, self.val, self.gallery = train, val, gallery
         self.train_batches, self.augmentation, self.seed = train_batches, augmentation, seed
-        self.eval_batch_size = eval_batch_size
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """The train batches of this rank."""
@@ -158,7 +155,8 @@ class StoreDataModule(pl.LightningDataModule):
         """This rank's shard of the validation rows and, where there is one, of the gallery."""
         rank, world = self._place()
         parts = [self.val] if self.gallery is None else [self.val, self.gallery]
-        return [loader(p, ShardBatches(len(p), self.eval_batch_size, rank=rank, world=world)) for p in parts]
+        size = eval_batch_size(self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu"))
+        return [loader(part, ShardBatches(len(part), size, rank=rank, world=world)) for part in parts]
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Turn uint8 images on the device into floats in [0, 1], augmented where they are to be learned from."""
@@ -171,6 +169,11 @@ class StoreDataModule(pl.LightningDataModule):
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
+
+
+def eval_batch_size(device: torch.device) -> int:
+    """Rows a batch without gradients: few on a processor, where whole rows come on top of what training holds."""
+    return 16 if device.type == "cpu" else 128
 
 
 def loader(rows: StoreRows, batches: Batches) -> DataLoader[Batch]:

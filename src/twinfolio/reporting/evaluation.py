@@ -142,7 +142,8 @@ def _write_report(
                 figures=[("ROC and precision-recall", report_dir / "figures" / "roc_pr.png")]),
         _classification(evaluation, written, report_dir),
     ]  # fmt: skip
-    title = f"Twinfolio: evaluation on test, champion {evaluation.champion}"
+    refit = ", trained again on train and validation" if evaluation.champion == REFIT else ""
+    title = f"Twinfolio: evaluation on test, champion {circumstances.champion.distance}{refit}"
     images, classes = len(evaluation.queries), evaluation.n_test_classes
     subtitle = f"{images} test images of {classes} classes; split: {circumstances.protocol}."
     write_report(report_dir / "report.html", title, subtitle, _headlines(evaluation), chapters)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _SQLITE = "sqlite:///"
+_KIND_TAG = "mlflow.experimentKind"
 
 
 def store_root(code_root: Path, environ: Mapping[str, str] = os.environ) -> Path:
@@ -85,7 +86,8 @@ def find_or_create_experiment(client: MlflowClient, uri: str, name: str) -> str:
     """
     found = client.get_experiment_by_name(name)
     if found is None:
-        return str(client.create_experiment(name, artifact_location=_artifact_location(uri)))
+        tags = {_KIND_TAG: "custom_model_development"}  # else MLflow's pages open among tools for language models
+        return str(client.create_experiment(name, artifact_location=_artifact_location(uri), tags=tags))
     if found.lifecycle_stage == "deleted":
         raise TrackingError(f"MLflow experiment {name} is deleted", "restore it, or set another tracking.experiment")
     return str(found.experiment_id)

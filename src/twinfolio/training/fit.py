@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from twinfolio.data.batch_augmentation import to_float
-from twinfolio.data.datamodule import StoreDataModule, StoreRows
+from twinfolio.data.datamodule import StoreDataModule, StoreRows, eval_batch_size
 from twinfolio.data.sampling import ShardBatches
 from twinfolio.training.checkpoints import BEST, LAST, History, last_checkpoint, load_weights
 
@@ -65,23 +65,20 @@ def _callbacks(trainer: pl.Trainer) -> list[pl.Callback]:
     return callbacks
 
 
-def predict(
-    forward: Callable[[Tensor], Tensor], rows: StoreRows, device: torch.device, batch_size: int = 64
-) -> np.ndarray:
+def predict(forward: Callable[[Tensor], Tensor], rows: StoreRows, device: torch.device) -> np.ndarray:
     """Outputs (N, ...) float32 for all rows, in their order, on one device, without augmentation.
 
     Args:
         forward: From images (B, C, H, W) in [0, 1] to outputs (B, ...).
         rows: The rows.
         device: Where ``forward`` computes.
-        batch_size: Rows at a time.
     """
     outputs = []
     with torch.inference_mode():
-        for batch in ShardBatches(len(rows), batch_size):
+        for batch in ShardBatches(len(rows), eval_batch_size(device)):
             images = to_float(rows[batch]["images"].to(device))
-            outputs.append(forward(images).float().cpu())
-    return torch.cat(outputs).numpy()
+            outputs.append(forward(images).float())
+    return torch.cat(outputs).cpu().numpy()  # one copy: a copy a batch would make a GPU wait for it
 
 
 @contextmanager

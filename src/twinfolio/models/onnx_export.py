@@ -57,4 +57,6 @@ def _check(model: Model, path: Path, images: torch.Tensor) -> None:
         (got,) = session.run(None, {"images": batch.numpy()})
         scale = np.abs(expected).max(1, keepdims=True)
         if got.shape != expected.shape or (np.abs(got - expected) > TOLERANCE * np.maximum(scale, 1e-6)).any():
-            raise ModelError(f"{path}: the ONNX program's embeddings differ from torch's", "update onnxruntime and torch")
+            raise ModelError(
+                f"{path}: the ONNX program's embeddings differ from torch's", "update onnxruntime and torch"
+            )

@@ -1,0 +1,1 @@
+"""The model as a tool: images, indexes and queries, without torch."""

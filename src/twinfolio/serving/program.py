@@ -1,0 +1,99 @@
+"""A model folder as a program that starts in half a second: ONNX Runtime and NumPy, no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinfolio.data.store_plan import Rendering
+from twinfolio.errors import ModelError
+from twinfolio.retrieval.scorers import Floats, Scorer, build_scorer
+
+FILES = ("model.safetensors", "model.json", "rendering.json", "classes.json", "embedder.onnx")
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Program:
+    """A model folder, its parts read when they are first needed.
+
+    Attributes:
+        folder: Written by the stage ``evaluate``.
+        config: ``model.json``.
+        classes: Class names, in the order of the class layer.
+        rendering: How an image becomes rows.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    classes: list[str]
+    rendering: Rendering
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over weights and rendering: whatever makes an embedding what it is."""
+        digest = hashlib.sha256()
+        for name in FILES[:3]:
+            digest.update((self.folder / name).read_bytes())
+        return digest.hexdigest()
+
+    def embed(self, rows: NDArray[np.uint8]) -> Floats:
+        """Embeddings (N, D) of rows (N, H, W, C) as ``rendering`` makes them."""
+        images = np.ascontiguousarray(rows.transpose(0, 3, 1, 2), dtype=np.float32) / np.float32(255)
+        parts = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+        return np.concatenate([self._session.run(None, {"images": part})[0] for part in parts])
+
+    def scorer(self, gallery: Floats) -> Scorer:
+        """The head against a gallery (M, D)."""
+        return build_scorer(self.config["head"], self.config["distance"], self._weights("head"), gallery)
+
+    def probabilities(self, embeddings: Floats) -> Floats:
+        """Class probabilities (N, classes), not calibrated.
+
+        Raises:
+            ModelError: The model was trained without a class layer.
+        """
+        if self.config["class_layer"] is None:
+            raise ModelError(f"{self.folder}: this model has no class layer", "train with siamese.class_weight above 0")
+        layer, gain = self._weights("class_layer"), self.config["class_layer"][1]
+        logits = (embeddings * np.float32(gain)) @ layer["weight"].T + layer["bias"]
+        exponentials = np.exp(logits - logits.max(1, keepdims=True))
+        return np.asarray(exponentials / exponentials.sum(1, keepdims=True))
+
+    @cached_property
+    def _session(self) -> Any:
+        import onnxruntime
+
+        return onnxruntime.InferenceSession(self.folder / "embedder.onnx", providers=["CPUExecutionProvider"])
+
+    def _weights(self, part: str) -> dict[str, Floats]:
+        from safetensors import safe_open
+
+        with safe_open(self.folder / "model.safetensors", framework="numpy") as file:
+            names = [name for name in file.keys() if name.startswith(f"{part}.")]  # noqa: SIM118  # no mapping
+            return {name.removeprefix(f"{part}."): file.get_tensor(name) for name in names}
+
+
+def load_program(folder: Path) -> Program:
+    """Open a model folder.
+
+    Raises:
+        ModelError: It is not one, or it was written before programs were part of it.
+    """
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(
+            f"{folder}: not a whole model folder ({missing[0]} is missing)", "run the stage evaluate again"
+        )
+    try:
+        config, rendering, classes = (json.loads((folder / name).read_text("utf-8")) for name in FILES[1:4])
+        return Program(folder, config, classes, Rendering(**rendering))
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{folder}: a file is damaged ({error})", "run the stage evaluate again") from None

@@ -90,7 +90,7 @@ def load_program(folder: Path) -> Program:
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise ModelError(
-            f"{folder}: not a whole model folder ({missing[0]} is missing)", "run the stage evaluate again"
+            f"{folder}: {missing[0]} is missing", "run the stage evaluate again"
         )
     try:
         config, rendering, classes = (json.loads((folder / name).read_text("utf-8")) for name in FILES[1:4])

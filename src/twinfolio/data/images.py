@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from twinfolio.errors import DataError
@@ -99,6 +99,18 @@ def decode(path: Path, target: int | None = None) -> NDArray[np.uint8]:
         UnreadableImageError: The file is missing, empty, truncated, corrupt, too large or not an image.
     """
     return np.asarray(_load(path, target)[0])
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height after the EXIF rotation, from the file's header alone (raises as ``decode``)."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+            turned = 1
+            with suppress(*_DECODER_ERRORS):
+                turned = image.getexif().get(ExifTags.Base.Orientation, 1)
+            return image.size[::-1] if turned in (5, 6, 7, 8) else image.size
+    except _DECODER_ERRORS as error:
+        raise UnreadableImageError(path, _reason(path, error)) from None
 
 
 def probe(path: Path) -> ImageFacts:

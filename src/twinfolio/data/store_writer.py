@@ -27,7 +27,7 @@ from twinfolio.data.images import UnreadableImageError, decode
 from twinfolio.data.manifest import SPLITS
 from twinfolio.data.store import INFO_FILE, StoreInfo, fit_image
 from twinfolio.data.store_plan import ImageTask, Rendering, describe, plan_rows, tasks_of
-from twinfolio.data.tiling import cut_tiles, decode_target
+from twinfolio.data.tiling import cut_tiles, decode_target, tile_count
 from twinfolio.errors import DataError
 
 CHUNK = 8
@@ -89,19 +89,33 @@ def render(task: ImageTask, rendering: Rendering) -> Iterator[tuple[int, np.ndar
     Raises:
         DataError: The file was readable when it was split and is not now.
     """
-    count = 1 + max(tile for _, tile, _ in task.rows)
-    size = rendering.size
     try:
-        target = decode_target(task.width, task.height, count, size) if count > 1 else size
-        page = decode(task.path, target)
+        tiles = render_image(task.path, task.width, task.height, rendering)
     except UnreadableImageError as error:
         raise DataError(f"{task.path}: {error.reason}, but it was readable when split", "run split again") from None
-    tiles = cut_tiles(page, count, size) if count > 1 else [fit_image(page, size, rendering.fit)]
     for position, tile, copy in task.rows:
         row = tiles[tile]
         if copy:
             row = _augmented(row, task.image_id, tile, copy, rendering)
-        yield position, _to_grey(row) if rendering.channels == 1 else row
+        yield position, in_channels(row, rendering)
+
+
+def render_image(path: Path, width: int, height: int, rendering: Rendering) -> np.ndarray:
+    """Decode one image to its tiles (T, size, size, 3), or to itself as the only one.
+
+    Args:
+        path: The file.
+        width: Of the image after its EXIF rotation, in pixels.
+        height: Likewise.
+        rendering: How an image becomes rows.
+
+    Raises:
+        UnreadableImageError: It cannot be decoded.
+    """
+    size = rendering.size
+    count = tile_count(width, height, size, rendering.tiles, rendering.tile_above)
+    page = decode(path, decode_target(width, height, count, size) if count > 1 else size)
+    return cut_tiles(page, count, size) if count > 1 else fit_image(page, size, rendering.fit)[None]
 
 
 def _augmented(image: np.ndarray, image_id: str, tile: int, copy: int, rendering: Rendering) -> np.ndarray:
@@ -110,9 +124,12 @@ def _augmented(image: np.ndarray, image_id: str, tile: int, copy: int, rendering
     return augment_image(image, rendering.policy, copy_seed(rendering.seed, image_id, tile, copy))
 
 
-def _to_grey(image: np.ndarray) -> np.ndarray:
+def in_channels(image: np.ndarray, rendering: Rendering) -> np.ndarray:
+    """An RGB row as the rendering has it: (size, size, 3) or, in grey, (size, size, 1)."""
     import cv2
 
+    if rendering.channels == 3:
+        return image
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))[..., None]
 
 

@@ -89,9 +89,7 @@ def load_program(folder: Path) -> Program:
     """
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
-        raise ModelError(
-            f"{folder}: {missing[0]} is missing", "run the stage evaluate again"
-        )
+        raise ModelError(f"{folder}: {missing[0]} is missing", "run the stage evaluate again")
     try:
         config, rendering, classes = (json.loads((folder / name).read_text("utf-8")) for name in FILES[1:4])
         return Program(folder, config, classes, Rendering(**rendering))

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinfolio.data.images import UnreadableImageError, image_size
-from twinfolio.data.store_plan import ImageTask, Rendering
-from twinfolio.data.store_writer import render
-from twinfolio.data.tiling import tile_count
+from twinfolio.data.store_plan import Rendering
+from twinfolio.data.store_writer import in_channels, render_image
 
 _AHEAD = 32
 
@@ -58,10 +57,7 @@ def read_rows(path: Path, rendering: Rendering) -> NDArray[np.uint8]:
     Raises:
         UnreadableImageError: It cannot be decoded.
     """
-    width, height = image_size(path)
-    tiles = tile_count(width, height, rendering.size, rendering.tiles, rendering.tile_above)
-    task = ImageTask(path, str(path), width, height, tuple((tile, tile, 0) for tile in range(tiles)))
-    return np.stack([row for _, row in render(task, rendering)])
+    return np.stack([in_channels(tile, rendering) for tile in render_image(path, *image_size(path), rendering)])
 
 
 def read_all(paths: Sequence[Path], rendering: Rendering, workers: int = 2) -> Iterator[Read]:

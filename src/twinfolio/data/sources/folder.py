@@ -28,13 +28,14 @@ class Listing:
     """Number of files that are no images."""
 
 
-def list_images(root: Path) -> Listing:
+def list_images(root: Path, *, classes: bool = True) -> Listing:
     """List the images below class folders, at any depth.
 
     Hidden files and folders (a leading dot, ``__MACOSX``) do not exist for it; links are followed.
 
     Args:
         root: The folder of class folders.
+        classes: Every image must lie in a class folder; without it images may lie in ``root`` itself.
 
     Raises:
         DataError: ``root`` is no folder.
@@ -45,7 +46,7 @@ def list_images(root: Path) -> Listing:
     left_out: list[tuple[str, str]] = []
     others = 0
     for path in _files(root):
-        reason = _unusable(path)
+        reason = _unusable(path, classes)
         if Path(path).suffix.lower() not in IMAGE_SUFFIXES:
             others += 1
         elif reason is not None:
@@ -75,8 +76,8 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _unusable(path: str) -> str | None:
-    if "/" not in path:
+def _unusable(path: str, classes: bool) -> str | None:
+    if classes and "/" not in path:
         return "not in a class folder"
     if path != _printable(path):
         return "name is not UTF-8"

@@ -31,7 +31,7 @@ from twinfolio.errors import DataError, ModelError
 
 COLUMNS = ("image_id", "tile", "label", "group", "cluster", "content")
 _POINTER, _META, _LOCK = "current", "index.json", ".lock"
-_VECTORS, _ROWS, ANN = "vectors.npy", "rows.csv", "ann.faiss"
+VECTORS, ROWS, ANN = "vectors.npy", "rows.csv", "ann.faiss"
 _BLOCK = 1 << 24
 _PATIENCE = 30.0
 
@@ -114,8 +114,8 @@ class IndexWriter:
         generation = self.folder / f"g{1 + int(last.name[1:] if last else 0):06d}"
         shutil.rmtree(generation, ignore_errors=True)  # of a writer that was killed
         generation.mkdir()
-        np.save(generation / _VECTORS, np.ascontiguousarray(vectors, np.float32), allow_pickle=False)
-        rows[list(COLUMNS)].to_csv(generation / _ROWS, index=False, lineterminator="\n", encoding="utf-8")
+        np.save(generation / VECTORS, np.ascontiguousarray(vectors, np.float32), allow_pickle=False)
+        rows[list(COLUMNS)].to_csv(generation / ROWS, index=False, lineterminator="\n", encoding="utf-8")
         if ann is not None:
             (generation / ANN).write_bytes(ann)
         files = {path.name: [path.stat().st_size, _crc(path)] for path in sorted(generation.iterdir())}
@@ -163,9 +163,9 @@ def _read(generation: Path, fingerprint: str | None) -> Index:
         path = generation / name
         if path.stat().st_size != size or _crc(path) != crc:
             raise DataError(f"{path}: damaged", "build the index again")
-    vectors = np.load(generation / _VECTORS, mmap_mode="r", allow_pickle=False)
+    vectors = np.load(generation / VECTORS, mmap_mode="r", allow_pickle=False)
     text = {name: str for name in COLUMNS if name != "tile"}
-    rows = pd.read_csv(generation / _ROWS, dtype=text, keep_default_na=False)
+    rows = pd.read_csv(generation / ROWS, dtype=text, keep_default_na=False)
     return Index(vectors, rows, meta["fingerprint"], meta["backend"], generation)
 
 

@@ -15,6 +15,7 @@ from twinfolio.reporting.test_uses import count_test_uses
 HEADLINES = (
     ("retrieval mAP", "test/retrieval/mAP"),
     ("top-1", "test/retrieval/P@1"),
+    ("mAP, own group included", "test/retrieval/mAP_own_group_included"),
     ("macro F1", "test/classification/macro_f1"),
     ("accuracy", "test/classification/accuracy"),
     ("pair accuracy", "test/verification/accuracy"),

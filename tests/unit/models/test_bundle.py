@@ -45,8 +45,8 @@ def test_a_loaded_model_gives_the_saved_models_outputs(tmp_path, head):
     embeddings = model.embed_uint8(images())
     np.testing.assert_array_equal(embeddings, expected[0])
     # a matrix product's last bit depends on how its operands lie in memory
-    np.testing.assert_allclose(model.scores(embeddings, embeddings), expected[1], rtol=1e-6)
-    np.testing.assert_allclose(model.paired_scores(embeddings, embeddings), expected[2], rtol=1e-6)
+    np.testing.assert_allclose(model.scores(embeddings, embeddings), expected[1], rtol=1e-5)
+    np.testing.assert_allclose(model.paired_scores(embeddings, embeddings), expected[2], rtol=1e-5)
     np.testing.assert_array_equal(model.class_logits(images()), expected[3])
     assert model.config["classes"] == ["a", "b", "c", "ض"]
     assert embeddings.dtype == np.float32

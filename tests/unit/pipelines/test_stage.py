@@ -76,7 +76,7 @@ def runs(store, tmp_path):
         client = open_store(store, tmp_path)
         experiment = client.get_experiment_by_name("twinfolio")
         found = client.search_runs([experiment.experiment_id]) if experiment else []
-        return {"pipeline" if r.info.run_name.startswith("pipeline") else r.info.run_name: r for r in found}
+        return {r.info.run_name if "mlflow.parentRunId" in r.data.tags else "pipeline": r for r in found}
 
     return read
 
@@ -121,16 +121,18 @@ def test_a_stage_killed_in_its_tracks_continues_its_run_and_then_cleans_up(works
     assert stage.data.params["siamese.head"] == "distance"
     assert "classify.lr" not in stage.data.params
     assert {a.path for a in client.list_artifacts(first)} == {"metrics.json", "timing.json"}
-    assert client.get_run(facts["pipeline_run_id"]).info.status == "RUNNING"
+    pipeline = client.get_run(facts["pipeline_run_id"]).info
+    assert (pipeline.status, pipeline.run_name.split()[0]) == ("FINISHED", "data")
     assert len(client.search_runs([stage.info.experiment_id])) == 2
 
 
-def test_evaluate_ends_the_pipeline_run_and_gives_it_the_final_metrics(run, runs):
+def test_a_pipeline_run_ends_with_each_stage_and_evaluate_gives_it_the_final_metrics(run, runs):
     def main(stage):
         (stage.report_dir / "metrics.json").write_text('{"test/retrieval/mAP": 0.9, "test/none": null}')
 
-    assert run(lambda stage: None, "split") == 0
-    assert runs()["pipeline"].info.status == "RUNNING"
+    running = []
+    assert run(lambda stage: running.append(runs()["pipeline"].info.status), "split") == 0
+    assert (running, runs()["pipeline"].info.status) == (["RUNNING"], "FINISHED")
     assert run(main, "evaluate") == 0
     pipeline = runs()["pipeline"]
     assert pipeline.info.status == "FINISHED"

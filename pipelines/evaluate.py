@@ -41,7 +41,7 @@ def main(stage: Stage) -> None:
     write_model_folder(
         folder,
         bundle=FINAL / "model",
-        classes=evaluation.info.classes,
+        info=evaluation.info,
         threshold=champion.threshold_facts(),
         embeddings=evaluation.gallery_embeddings,
         gallery=gallery_table(evaluation.gallery_parts, evaluation.info.classes),

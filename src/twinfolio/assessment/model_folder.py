@@ -3,6 +3,8 @@
 Layout::
 
     model.safetensors   trunk, projection, head and class layer
+    embedder.onnx       trunk, pooling and projection as a program that needs no torch
+    rendering.json      how an image becomes rows: size, fit, channels, tiles
     model.json          what they are: trunk, pooling, embedding width, head, distance, sizes, pretrained
     classes.json        class names; labels are positions in this list
     threshold.json      score from which two images count as one manuscript, and where it was chosen
@@ -25,6 +27,7 @@ from twinfolio.assessment.images import ImageSet
 from twinfolio.errors import ModelError
 
 if TYPE_CHECKING:
+    from twinfolio.data.store import StoreInfo
     from twinfolio.models.bundle import Model
 
 BUNDLE_FILES = ("model.safetensors", "model.json")
@@ -79,34 +82,43 @@ def write_model_folder(
     folder: Path,
     *,
     bundle: Path,
-    classes: list[str],
+    info: StoreInfo,
     threshold: dict[str, Any],
     embeddings: np.ndarray,
     gallery: pd.DataFrame,
 ) -> None:
-    """Write the folder under a temporary name, then rename it.
+    """Write the folder under a temporary name, then rename it; the ONNX program is checked against torch.
 
     Args:
         folder: Where; what is there is replaced.
         bundle: The champion's model folder as training wrote it.
-        classes: Class names.
+        info: The store it was made from.
         threshold: At least ``threshold``; further keys say where it comes from.
         embeddings: float32 (R, D).
         gallery: R rows, see ``gallery_table``.
     """
+    from twinfolio.models.bundle import load_model
+    from twinfolio.models.onnx_export import export_embedder
+
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     for name in BUNDLE_FILES:
         shutil.copyfile(bundle / name, part / name)
-    for name, value in (("classes", classes), ("threshold", threshold)):
+    for name, value in (("classes", info.classes), ("threshold", threshold), ("rendering", rendering_facts(info))):
         text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         (part / f"{name}.json").write_text(text, encoding="utf-8")
     np.save(part / "embeddings.npy", np.ascontiguousarray(embeddings, dtype=np.float32), allow_pickle=False)
     gallery.to_csv(part / "gallery.csv", index=False, lineterminator="\n", encoding="utf-8")
+    export_embedder(load_model(part), part, (info.size, info.size))
     if folder.exists():
         shutil.rmtree(folder)
     part.rename(folder)
+
+
+def rendering_facts(info: StoreInfo) -> dict[str, Any]:
+    """What ``Rendering`` needs to make rows like the store's."""
+    return {name: getattr(info, name) for name in ("size", "fit", "channels", "tiles", "tile_above")}
 
 
 def load_model_folder(folder: Path) -> ModelFolder:

@@ -4,8 +4,9 @@ import pytest
 from twinfolio.assessment.images import originals
 from twinfolio.assessment.model_folder import gallery_table, load_model_folder, write_model_folder
 from twinfolio.assessment.systems import frozen_trunk, trained_system
-from twinfolio.data.store import Store
+from twinfolio.data.store import Store, StoreInfo
 from twinfolio.errors import ModelError
+from twinfolio.serving.program import load_program
 
 TRUNK = "test_efficientnet"
 
@@ -26,6 +27,10 @@ def bundle(tmp_path_factory):
     return folder
 
 
+def info(classes):
+    return StoreInfo(3, classes, {}, "hash", "pad", False, "pages", 32, 3.0, 6)
+
+
 @pytest.fixture
 def written(bundle, store_root, tmp_path):
     parts = {split: originals(Store.open(store_root / split)) for split in ("train", "val")}
@@ -35,7 +40,7 @@ def written(bundle, store_root, tmp_path):
     write_model_folder(
         folder,
         bundle=bundle,
-        classes=["alif", "ba", "ta", "tha"],
+        info=info(["alif", "ba", "ta", "tha"]),
         threshold={"threshold": 1.5, "split": "val"},
         embeddings=vectors,
         gallery=gallery,
@@ -65,7 +70,7 @@ def test_writing_twice_gives_the_same_bytes(written, bundle, store_root):
     write_model_folder(
         folder,
         bundle=bundle,
-        classes=loaded.classes,
+        info=info(loaded.classes),
         threshold={"split": "val", "threshold": 1.5},
         embeddings=vectors,
         gallery=loaded.gallery,
@@ -105,3 +110,16 @@ def test_the_frozen_trunk_is_the_same_in_both_stages_and_leaves_the_global_gener
     torch.rand(3)
     np.testing.assert_array_equal(first.embed(images), frozen_trunk(TRUNK, "none", 3).embed(images))
     assert first.pretrained is False
+
+
+def test_the_program_embeds_classifies_and_scores_without_torch_as_the_model_does_with_it(written):
+    folder, vectors = written
+    loaded, program = load_model_folder(folder).model, load_program(folder)
+    images = np.random.default_rng(1).integers(0, 255, (19, 32, 32, 3), dtype=np.uint8)
+    embeddings = program.embed(images)
+    np.testing.assert_allclose(embeddings, loaded.embed_uint8(images), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        program.scorer(vectors).pairwise(embeddings), loaded.scores(embeddings, vectors), rtol=1e-4, atol=1e-4
+    )
+    np.testing.assert_allclose(program.probabilities(embeddings).sum(1), 1, rtol=1e-5)
+    assert program.rendering.size == 32

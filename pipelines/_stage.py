@@ -160,7 +160,7 @@ def _run(name: str, item: str | None, main: Callable[[Stage], None], inputs: Seq
         run = start_stage_run(_plan(stage, source), tracking_uri(root), root)
         # handed down to the processes Lightning starts; MLFLOW_RUN_ID would make a run its own parent
         os.environ.update({RUN_ID: run.run_id, STAGE_KEY: stage.key})
-        with _ending(run, stage), _system_metrics(stage, run):
+        with _ending(run), _system_metrics(stage, run):
             main(replace(stage, run=run))
             _finish(stage, run, meter, source)
     shutil.rmtree(stage.work_dir)
@@ -268,7 +268,7 @@ def _data_hash(stage: Stage) -> dict[str, str]:
 
 
 @contextmanager
-def _ending(run: StageRun, stage: Stage) -> Iterator[None]:
+def _ending(run: StageRun) -> Iterator[None]:
     """End the run as FINISHED, FAILED or KILLED, and the pipeline's run with it: it runs only while a stage does."""
     try:
         yield

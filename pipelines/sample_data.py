@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from twinfolio.errors import TwinfolioError
+from twinfolio.exit_codes import exit_code
 from twinfolio.logging import set_up_logging
 from twinfolio.params.file import load_params
 from twinfolio.sample.generate import write_sample
@@ -18,14 +18,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("data"), help="folder to make (default: data)")
     out = parser.parse_args().out
     set_up_logging("sample_data")
-    try:
-        params = load_params().sample
-        pages = (params.pages_min, params.pages_max)
-        write_sample(out, seed=params.seed, manuscripts=params.manuscripts, pages=pages)
-    except TwinfolioError as error:
-        print(f"sample_data: {error}", file=sys.stderr)
-        sys.exit(2)
+    params = load_params().sample
+    pages = (params.pages_min, params.pages_max)
+    write_sample(out, seed=params.seed, manuscripts=params.manuscripts, pages=pages)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code(main))

@@ -106,7 +106,9 @@ def provide_data(root: Path) -> None:
             return
         logger.warning("dvc pull did not bring data/: making the sample instead")
     logger.info("no data/ yet: making the sample (or put a folder a class there, or use DATA=FOLDER)")
-    subprocess.run([sys.executable, "pipelines/sample_data.py"], cwd=root, check=True)
+    made = subprocess.run([sys.executable, "pipelines/sample_data.py"], cwd=root, check=False)
+    if made.returncode:
+        sys.exit(made.returncode)  # it has said why
     _warn_if_changed(root)
 
 

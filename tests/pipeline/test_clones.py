@@ -45,7 +45,7 @@ def test_two_clones_train_to_identical_metrics_files(tiny, second):
     assert len(mlflow_runs(second)) == len(mlflow_runs(tiny)) == 11
 
 
-def test_a_refit_trains_the_champion_alone_and_keeps_its_threshold(new_clone, tiny):
+def test_a_refit_trains_the_champion_alone_on_one_device_or_two_and_keeps_its_threshold(new_clone, tiny):
     clone = new_clone("refit")
     for folder in ("outputs", "reports", ".dvc/cache"):
         shutil.copytree(tiny / folder, clone / folder, dirs_exist_ok=True)
@@ -65,6 +65,14 @@ def test_a_refit_trains_the_champion_alone_and_keeps_its_threshold(new_clone, ti
     assert pd.isna(systems.champion_lead["refit"])
     assert pd.notna(systems.champion_lead[chosen["distance"]])
     assert "trained again on train and validation" in (clone / "reports/evaluate/report.html").read_text()
+    before = mlflow_runs(clone)
+    change_params(clone, "trainer", devices=2, strategy="ddp")
+    run("dvc", "repro", "--single-item", "refit", cwd=clone)
+    distributed = mlflow_runs(clone)
+    new = distributed[~distributed.id.isin(before.id) & distributed.parent.notna()]
+    assert (list(new.name), list(new.status)) == (["refit"], ["FINISHED"])
+    assert json.loads((clone / "reports/refit/timing.json").read_text())["n_devices"] == 2
+    assert json.loads((clone / "reports/refit/metrics.json").read_text())["epochs_run"] == refit["epochs_run"]
 
 
 def test_a_pushed_pipeline_is_pulled_and_has_nothing_to_do(second, tmp_path):

@@ -1,4 +1,6 @@
 import json
+import logging
+import shutil
 
 import pytest
 import yaml
@@ -6,7 +8,7 @@ import yaml
 from twinfolio.errors import DataError, ParamsError
 from twinfolio.params import Params
 from twinfolio.params.file import load_params
-from twinfolio.workspace import make_workspace, stage_times
+from twinfolio.workspace import make_workspace, provide_data, run_dvc, stage_times
 
 
 @pytest.fixture
@@ -84,3 +86,74 @@ def test_stage_times_are_read_from_the_reports(tmp_path):
         (tmp_path / "reports" / stage).mkdir(parents=True)
         (tmp_path / "reports" / stage / "timing.json").write_text(json.dumps({"wall_s": 2, "peak_memory_mib": 3}))
     assert sorted(stage_times(tmp_path)) == [("split", 2.0, 3.0), ("train_siamese/l1", 2.0, 3.0)]
+
+
+@pytest.fixture
+def with_dvc(root):
+    """A root whose sample is one small file."""
+    run_dvc(["init", "-q", "--no-scm"], root).check_returncode()
+    (root / "workspace.yaml").write_text("root: .\n")
+    (root / "pipelines").mkdir()
+    script = "from pathlib import Path\nPath('data/a').mkdir(parents=True)\nPath('data/a/1.txt').write_text('sample')\n"
+    (root / "pipelines/sample_data.py").write_text(script)
+    return root
+
+
+def record(root, text):
+    """Put ``data/`` under DVC."""
+    (root / "data/a").mkdir(parents=True)
+    (root / "data/a/1.txt").write_text(text)
+    run_dvc(["add", "-q", "data"], root).check_returncode()
+
+
+def warnings_of(caplog):
+    return [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_data_that_is_there_is_taken_as_it_is(with_dvc, caplog):
+    record(with_dvc, "mine")
+    provide_data(with_dvc)
+    assert (with_dvc / "data/a/1.txt").read_text() == "mine"
+    assert warnings_of(caplog) == []
+
+
+def test_data_that_dvc_does_not_record_is_one_warning_and_stays(with_dvc, caplog):
+    record(with_dvc, "mine")
+    (with_dvc / "data/a/1.txt").write_text("changed")
+    provide_data(with_dvc)
+    assert (with_dvc / "data/a/1.txt").read_text() == "changed"
+    assert warnings_of(caplog) == ["data/ differs from what data.dvc records; dvc repro will record it anew"]
+
+
+def test_without_data_the_remote_comes_first(with_dvc, tmp_path, caplog):
+    record(with_dvc, "of the remote")
+    run_dvc(["remote", "add", "-d", "folder", str(tmp_path / "remote")], with_dvc).check_returncode()
+    run_dvc(["push", "-q"], with_dvc).check_returncode()
+    for folder_ in ("data", ".dvc/cache"):
+        shutil.rmtree(with_dvc / folder_)
+    provide_data(with_dvc)
+    assert (with_dvc / "data/a/1.txt").read_text() == "of the remote"
+    assert warnings_of(caplog) == []
+
+
+def test_a_remote_that_lacks_the_data_leaves_the_sample_and_says_so(with_dvc, tmp_path, caplog):
+    record(with_dvc, "lost")
+    run_dvc(["remote", "add", "-d", "folder", str(tmp_path / "remote")], with_dvc).check_returncode()
+    for folder_ in ("data", ".dvc/cache"):
+        shutil.rmtree(with_dvc / folder_)
+    provide_data(with_dvc)
+    assert (with_dvc / "data/a/1.txt").read_text() == "sample"
+    assert len(warnings_of(caplog)) == 2
+
+
+def test_without_data_and_remote_the_sample_is_made(with_dvc, caplog):
+    provide_data(with_dvc)
+    assert (with_dvc / "data/a/1.txt").read_text() == "sample"
+    assert warnings_of(caplog) == []
+
+
+def test_a_sample_that_cannot_be_made_ends_the_program_with_its_own_status(with_dvc):
+    (with_dvc / "pipelines/sample_data.py").write_text("raise SystemExit(2)")
+    with pytest.raises(SystemExit) as info:
+        provide_data(with_dvc)
+    assert info.value.code == 2

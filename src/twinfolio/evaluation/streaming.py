@@ -112,7 +112,7 @@ def _tile_ties(scores: Scores, rows: Integers, columns: Integers, relevant: Inte
     return TieTable(owner, start[falling], equal[falling], inside[falling], candidates)
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(parallel=True, cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _count(
     block: NDArray[np.float32], limits: NDArray[np.float32], bounds: Integers, reached: Integers, equal: Integers
 ) -> None:

@@ -39,6 +39,7 @@ def export_embedder(model: Model, folder: Path, size: tuple[int, int]) -> Path:
             model.embedder, (images,), dynamo=True, input_names=["images"], output_names=["embeddings"],
             dynamic_shapes={"images": {0: torch.export.Dim("n", min=1)}},
         )  # fmt: skip
+    assert program is not None  # dynamo=True always gives one
     part = path.with_suffix(".part")
     program.save(part, external_data=False)
     _check(model, part, images)

@@ -54,8 +54,11 @@ SECTIONS = {
     "train_siamese": ("siamese", "trainer"),
     "train_scratch": ("scratch", "trainer"),
     "compare_distances": ("compare", "trainer"),
+    "calibrate": ("calibrate", "trainer"),
     "refit": ("train", "siamese", "trainer"),
     "evaluate": ("evaluate", "train", "siamese", "trainer"),
+    "retrain": tuple(Params.model_fields),
+    "leak_gap": ("evaluate",),
 }
 """The params sections a stage reads; those dvc.yaml lists for it."""
 RUN_ID = "TWINFOLIO_RUN_ID"

@@ -19,18 +19,21 @@ class Classified:
 
     Attributes:
         report: Counts and per-class values.
+        said: (N,) the class given to each image.
         values: Accuracy, macro and weighted means, each with ``_low`` and ``_high``; ``n_classes`` with images.
     """
 
     report: ClassificationReport
+    said: np.ndarray
     values: dict[str, float]
 
 
 def classified(probabilities: np.ndarray, items: Items, resampling: Resampling) -> Classified:
     """Score probabilities (N, n_classes) against the images' labels."""
-    report = classification_report(items.labels, probabilities.argmax(axis=1), probabilities.shape[1])
+    said = probabilities.argmax(axis=1)
+    report = classification_report(items.labels, said, probabilities.shape[1])
     how = (resampling.n, resampling.seed, resampling.confidence)
-    return Classified(report, classification_summary(probabilities, items.labels, items.groups, *how))
+    return Classified(report, said, classification_summary(probabilities, items.labels, items.groups, *how))
 
 
 def nearest_votes(ranking: Ranking, gallery_labels: np.ndarray, n_classes: int, k: int) -> np.ndarray:

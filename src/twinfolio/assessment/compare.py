@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from twinfolio.assessment.embeddings import embed_gallery
-from twinfolio.assessment.images import ImageSet, image_scores, originals
+from twinfolio.assessment.images import ImageScores, ImageSet, join, originals
 from twinfolio.assessment.judgement import Contrast, Decision, Judgement, Resampling, contrast, judge
+from twinfolio.assessment.leak import LeakGap, leak_gap
 from twinfolio.assessment.systems import System
 from twinfolio.data.store import Store, StoreInfo, read_info
 from twinfolio.evaluation.pairs import PairCounts, build_pairs, pair_groups
@@ -55,11 +56,11 @@ class Comparison:
         pairs: ``query, archive, label``.
         pair_counts: What the pair list is made of.
         judged: System -> its judgement, in the order of the tables.
-        distances: The systems among which the champion is picked.
         champion: The distance with the highest retrieval mAP.
         runner_up: The next one; None where there is only one distance.
         lead: Champion's AP minus the runner-up's; None likewise.
-        tests: ``a, b, measure, difference, low, high, p`` for all pairs of distances.
+        leaks: Distance -> what finding the own page again is worth, in an archive of train and validation.
+        tests: ``a, b, measure`` and a ``Contrast`` for all pairs of distances.
     """
 
     info: StoreInfo
@@ -67,11 +68,16 @@ class Comparison:
     pairs: pd.DataFrame
     pair_counts: PairCounts
     judged: dict[str, Judgement]
-    distances: list[str]
     champion: str
     runner_up: str | None
     lead: Contrast | None
+    leaks: dict[str, LeakGap]
     tests: pd.DataFrame
+
+    @property
+    def distances(self) -> list[str]:
+        """The systems among which the champion is picked."""
+        return list(self.leaks)
 
     @property
     def tie(self) -> bool:
@@ -129,10 +135,11 @@ def compare_systems(
     )
     logger.info("%d positive and %d negative validation pairs of %d queries, %d queries without a positive",
                 counts.positives, counts.negatives, counts.queries, counts.queries_without_positive)  # fmt: skip
-    judged = {}
+    judged, leaks = {}, {}
+    everything = join(train, val)
     for system in systems:
         vectors = embed_gallery(system, store_root, embeddings / f"{system.name}.npz")
-        scores = image_scores(system.scores(vectors["val"], vectors["train"]), val, train)
+        scores = ImageScores(system.scores, vectors["val"], val, vectors["train"], train)
         judged[system.name] = judge(
             system.name,
             system.pretrained,
@@ -143,7 +150,11 @@ def compare_systems(
             cross_fitting(pair_settings),
             resampling,
         )
-    comparison = _with_champion(info, val, pairs, counts, judged, list(distances), resampling)
+        if system.name in distances:
+            archive = np.concatenate([vectors["train"], vectors["val"]])
+            among = ImageScores(system.scores, vectors["val"], val, archive, everything)
+            leaks[system.name] = leak_gap(among, val.items, everything.items, resampling)
+    comparison = _with_champion(info, val, pairs, counts, judged, leaks, resampling)
     log_champion(comparison)
     return comparison
 
@@ -164,7 +175,7 @@ def log_champion(comparison: Comparison) -> None:
     logger.info("champion: %s, validation retrieval mAP %.4f", comparison.champion, values["mAP"])
     if lead is not None:
         word = "a tie with" if comparison.tie else "ahead of"
-        logger.info("%s %s: difference %.4f (%.4f to %.4f), p = %.3f", word, comparison.runner_up, *lead)
+        logger.info("%s %s: difference %.4f (%.4f to %.4f), p = %.3f", word, comparison.runner_up, *lead[:4])
     lent, n = int(comparison.queries.within_group.sum()), len(comparison.queries)
     if lent:
         logger.info("%d of %d validation images come from pages that training has seen (within_group)", lent, n)
@@ -176,9 +187,10 @@ def _with_champion(
     pairs: pd.DataFrame,
     counts: PairCounts,
     judged: dict[str, Judgement],
-    distances: list[str],
+    leaks: dict[str, LeakGap],
     resampling: Resampling,
 ) -> Comparison:
+    distances = list(leaks)
     # sorted() is stable: among equal ones the first distance of the list wins
     order = sorted(distances, key=lambda name: -judged[name].retrieval_values["mAP"])
     champion, runner_up = order[0], order[1] if len(order) > 1 else None
@@ -187,7 +199,7 @@ def _with_champion(
         first, second = judged[champion].average_precision, judged[runner_up].average_precision
         lead = contrast(first, second, val.items.groups, resampling)
     tests = _all_contrasts(judged, distances, val, pair_groups(pairs, val.items), resampling)
-    return Comparison(info, val, pairs, counts, judged, distances, champion, runner_up, lead, tests)
+    return Comparison(info, val, pairs, counts, judged, champion, runner_up, lead, leaks, tests)
 
 
 def _all_contrasts(
@@ -200,7 +212,7 @@ def _all_contrasts(
         by_query = contrast(left.average_precision, right.average_precision, val.items.groups, how)
         by_pair = contrast(left.correct.astype(float), right.correct.astype(float), groups_of_pairs, how)
         rows += [(a, b, "retrieval mAP", *by_query), (a, b, "verification accuracy", *by_pair)]
-    return pd.DataFrame(rows, columns=["a", "b", "measure", "difference", "low", "high", "p"])
+    return pd.DataFrame(rows, columns=["a", "b", "measure", *Contrast._fields])
 
 
 def _row(judgement: Judgement) -> dict[str, object]:

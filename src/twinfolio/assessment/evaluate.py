@@ -13,16 +13,17 @@ import pandas as pd
 from twinfolio.assessment.classify import Classified, classified, nearest_votes
 from twinfolio.assessment.embeddings import embed_originals, load_embeddings
 from twinfolio.assessment.examples import Example, examples
-from twinfolio.assessment.images import ImageSet, image_scores, image_values, join, originals
+from twinfolio.assessment.calibration import Calibration, CalibrationCheck, PairSample, check_calibration
+from twinfolio.assessment.images import ImageScores, ImageSet, image_values, join, originals
 from twinfolio.assessment.judgement import Contrast, Decision, Judgement, Resampling, contrast, judge
+from twinfolio.assessment.leak import LeakGap, leak_gap
 from twinfolio.assessment.systems import System
 from twinfolio.data.store import Store, StoreInfo, read_info
 from twinfolio.errors import DataError
 from twinfolio.evaluation.pairs import PairCounts, build_pairs
 from twinfolio.evaluation.reports import retrieval_report
-from twinfolio.evaluation.retrieval_protocol import exclusions, leave_one_out, retrieval_protocol
+from twinfolio.evaluation.retrieval_protocol import leave_one_out
 from twinfolio.evaluation.verification import accept
-from twinfolio.retrieval.ranking import Ranking, rank
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class Tested:
 
     Attributes:
         judgement: Retrieval with the own group left out, and verification.
-        included: Retrieval values with the own group in the gallery.
+        leak: What finding the own page again is worth, in an archive of all images, test among them.
         inside: Leave-one-out inside test over classes with two groups there; None where no class has.
         nearest: Neighbours -> classification by their vote.
         layer: Classification by the system's class layer; None where it has none.
@@ -44,7 +45,7 @@ class Tested:
     """
 
     judgement: Judgement
-    included: dict[str, float]
+    leak: LeakGap
     inside: dict[str, float] | None
     nearest: dict[int, Classified]
     layer: Classified | None
@@ -133,8 +134,7 @@ def evaluate_systems(
     scene = _Scene(stores["test"], queries, parts, gallery, pairs, len(info.classes), embeddings, resampling)
     tested = {system.name: _test(system, scene, _threshold(thresholds, system.name)) for system in systems}
     best = tested[champion].judgement
-    ranking = _ranking(best, scene, k=8)
-    sheet = examples(ranking, queries, gallery, stores["test"], [stores["train"], stores["val"]], sheet_queries)
+    sheet = examples(best.answers, queries, gallery, stores["test"], [stores["train"], stores["val"]], sheet_queries)
     evaluation = Evaluation(
         info, queries, parts, pairs, counts, _contrasted(tested, champion, scene), champion,
         _gallery_embeddings(scene, champion), sheet,
@@ -148,19 +148,24 @@ def _test(system: System, scene: _Scene, threshold: float) -> Tested:
     how = (scene.resampling.n, scene.resampling.seed, scene.resampling.confidence)
     queries, gallery = scene.queries.items, scene.gallery.items
     vectors = embed_originals(system, scene.store.images, scene.queries, "test")
-    scores = image_scores(system.scores(vectors, _gallery_embeddings(scene, system.name)), scene.queries, scene.gallery)
+    of_gallery = _gallery_embeddings(scene, system.name)
+    scores = ImageScores(system.scores, vectors, scene.queries, of_gallery, scene.gallery)
     judgement = judge(
         system.name, system.pretrained, scores, queries, gallery, scene.pairs, _fixed(threshold), scene.resampling
     )
-    among = leave_one_out(image_scores(system.scores(vectors, vectors), scene.queries, scene.queries), queries)
-    ranking = _ranking(judgement, scene, max(NEIGHBOURS))
+    among = leave_one_out(ImageScores(system.scores, vectors, scene.queries, vectors, scene.queries), queries)
+    everything = join(scene.gallery, scene.queries)
+    archive = ImageScores(
+        system.scores, vectors, scene.queries, np.concatenate([of_gallery, vectors]), everything
+    )
+    ranking = judgement.answers
     votes = {k: nearest_votes(ranking, gallery.labels, scene.n_classes, k) for k in NEIGHBOURS}
     layer = None
     if system.classify is not None:
         layer = classified(image_values(system.classify(vectors), scene.queries), queries, scene.resampling)
     return Tested(
         judgement=judgement,
-        included=retrieval_report(retrieval_protocol(scores, queries, gallery, "included"), *how),
+        leak=leak_gap(archive, queries, everything.items, scene.resampling),
         inside=None if among is None else retrieval_report(among, *how),
         nearest={k: classified(vote, queries, scene.resampling) for k, vote in votes.items()},
         layer=layer,
@@ -188,12 +193,6 @@ def _gallery_embeddings(scene: _Scene, name: str) -> np.ndarray:
     return np.concatenate([load_embeddings(path, split, of) for split, of in scene.gallery_parts.items()])
 
 
-def _ranking(judgement: Judgement, scene: _Scene, k: int) -> Ranking:
-    """The first k gallery images of each query, its own group left out."""
-    barred = exclusions(scene.queries.items, scene.gallery.items, "excluded")
-    return rank(judgement.scores, barred, k)
-
-
 def _contrasted(tested: dict[str, Tested], champion: str, scene: _Scene) -> dict[str, Tested]:
     """Each system with its paired difference to the champion."""
     best = tested[champion].judgement.average_precision
@@ -203,7 +202,7 @@ def _contrasted(tested: dict[str, Tested], champion: str, scene: _Scene) -> dict
         against = None
         if name != champion:
             against = contrast(best, result.judgement.average_precision, groups, scene.resampling)
-        out[name] = Tested(result.judgement, result.included, result.inside, result.nearest, result.layer, against)
+        out[name] = Tested(result.judgement, result.leak, result.inside, result.nearest, result.layer, against)
     return out
 
 

@@ -11,6 +11,10 @@ from twinfolio.data.store import Store
 from twinfolio.retrieval.ranking import Ranking
 
 
+SHOWN = 8
+"""Answers a query on the sheet."""
+
+
 @dataclass(frozen=True)
 class Example:
     """One picture: a query, or an answer with its score.
@@ -66,7 +70,7 @@ def examples(
     for q in choose_queries(right, n):
         wanted = int(queries.items.labels[q])
         row = [Example(_pixels(queries, [query_store], q), str(queries.items.ids[q]), wanted)]
-        for image, score in zip(ranking.ids[q], ranking.scores[q], strict=True):
+        for image, score in zip(ranking.ids[q, :SHOWN], ranking.scores[q, :SHOWN], strict=True):
             if image >= 0:
                 label = int(labels[image])
                 picture = _pixels(gallery, gallery_stores, image)

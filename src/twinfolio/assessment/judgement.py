@@ -9,11 +9,16 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from twinfolio.assessment.images import first_answers
 from twinfolio.evaluation.pairs import pair_groups, pair_scores
 from twinfolio.evaluation.reports import retrieval_report, verification_report
 from twinfolio.evaluation.retrieval_protocol import Items, RetrievalResult, retrieval_protocol
-from twinfolio.evaluation.significance import paired_difference, paired_permutation_test
+from twinfolio.evaluation.significance import paired_difference, paired_permutation_test, sign_test
+from twinfolio.evaluation.streaming import Scores
+from twinfolio.retrieval.ranking import Ranking
 
+ANSWERS = 10
+"""Answers a query that are kept."""
 Decision = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, float]]
 """Scores, labels and query groups of the pairs -> accepted pairs, and the threshold to report."""
 
@@ -34,12 +39,25 @@ class Resampling:
 
 
 class Contrast(NamedTuple):
-    """The paired difference of two systems, its interval and the permutation test's p."""
+    """The paired difference of two systems.
+
+    Attributes:
+        difference: Mean of the first minus mean of the second.
+        low: Lower end of its interval.
+        high: Upper end.
+        p: Of the permutation test, which exchanges whole groups.
+        sign_p: Of the exact sign test over queries; it takes them as independent.
+        wins: Queries on which the first is better.
+        losses: Queries on which it is worse; the others are ties.
+    """
 
     difference: float
     low: float
     high: float
     p: float
+    sign_p: float
+    wins: int
+    losses: int
 
     @property
     def tie(self) -> bool:
@@ -54,7 +72,7 @@ class Judgement:
     Attributes:
         name: The system's.
         pretrained: Whether its trunk started from ImageNet weights; None without a trunk.
-        scores: (Q, M) of images.
+        answers: The first images of each query, its own group left out.
         retrieval: Rankings with the query's own group left out.
         retrieval_values: Its means, each with ``_low`` and ``_high``.
         pair_scores: (P,) of the frozen pairs.
@@ -65,7 +83,7 @@ class Judgement:
 
     name: str
     pretrained: bool | None
-    scores: np.ndarray
+    answers: Ranking
     retrieval: RetrievalResult
     retrieval_values: dict[str, float]
     pair_scores: np.ndarray
@@ -82,7 +100,7 @@ class Judgement:
 def judge(
     name: str,
     pretrained: bool | None,
-    scores: np.ndarray,
+    scores: Scores,
     queries: Items,
     gallery: Items,
     pairs: pd.DataFrame,
@@ -94,7 +112,7 @@ def judge(
     Args:
         name: The system's.
         pretrained: See ``Judgement``.
-        scores: (Q, M) of images, higher = more similar.
+        scores: Of any queries with any gallery images, higher = more similar.
         queries: Q images.
         gallery: M images.
         pairs: ``query, archive, label``: the same for all systems.
@@ -110,7 +128,7 @@ def judge(
     return Judgement(
         name=name,
         pretrained=pretrained,
-        scores=scores,
+        answers=first_answers(scores, queries, gallery, ANSWERS),
         retrieval=retrieval,
         retrieval_values=retrieval_report(retrieval, *how),
         pair_scores=of_pairs,
@@ -130,4 +148,5 @@ def contrast(a: np.ndarray, b: np.ndarray, groups: np.ndarray, resampling: Resam
         resampling: How.
     """
     difference = paired_difference(a, b, groups, resampling.n, resampling.seed, resampling.confidence)
-    return Contrast(*difference, paired_permutation_test(a, b, groups, seed=resampling.seed))
+    sign_p, wins, losses, _ = sign_test(a, b)
+    return Contrast(*difference, paired_permutation_test(a, b, groups, seed=resampling.seed), sign_p, wins, losses)

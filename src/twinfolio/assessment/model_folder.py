@@ -8,8 +8,10 @@ Layout::
     model.json          what they are: trunk, pooling, embedding width, head, distance, sizes, pretrained
     classes.json        class names; labels are positions in this list
     threshold.json      score from which two images count as one manuscript, and where it was chosen
+    calibration.json    from score to probability, the score of an unknown manuscript, the cut of the class sets
     embeddings.npy      float32 (R, D), a row for each line of gallery.csv
-    gallery.csv         image_id, tile, split, label, group, cluster; the scores of an image are the mean over its tiles
+    gallery.csv         image_id, tile, split, label, group, cluster, path, content (SHA-256 of the file); the scores of
+                        an image are the mean over its tiles
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from twinfolio.models.bundle import Model
 
 BUNDLE_FILES = ("model.safetensors", "model.json")
-GALLERY_COLUMNS = ("image_id", "tile", "split", "label", "group", "cluster")
+GALLERY_COLUMNS = ("image_id", "tile", "split", "label", "group", "cluster", "path", "content")
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,15 @@ class ModelFolder:
     gallery: pd.DataFrame
 
 
-def gallery_table(parts: dict[str, ImageSet], classes: list[str]) -> pd.DataFrame:
+def gallery_table(parts: dict[str, ImageSet], classes: list[str], manifest: pd.DataFrame) -> pd.DataFrame:
     """The rows of ``gallery.csv``: the splits' rows one after the other.
 
     Args:
         parts: Split -> its images.
         classes: Class names.
+        manifest: Knows each image's path and content.
     """
+    files = manifest.set_index("image_id")
     frames = []
     for split, of in parts.items():
         image, items = of.row_image, of.items
@@ -72,6 +76,8 @@ def gallery_table(parts: dict[str, ImageSet], classes: list[str]) -> pd.DataFram
                     "label": np.array(classes, dtype=object)[items.labels[image]],
                     "group": items.groups[image],
                     "cluster": items.clusters[image],
+                    "path": files["path"].reindex(items.ids).to_numpy()[image],
+                    "content": files["sha256"].reindex(items.ids).to_numpy()[image],
                 }
             )
         )
@@ -84,6 +90,7 @@ def write_model_folder(
     bundle: Path,
     info: StoreInfo,
     threshold: dict[str, Any],
+    calibration: dict[str, Any],
     embeddings: np.ndarray,
     gallery: pd.DataFrame,
 ) -> None:
@@ -94,6 +101,7 @@ def write_model_folder(
         bundle: The champion's model folder as training wrote it.
         info: The store it was made from.
         threshold: At least ``threshold``; further keys say where it comes from.
+        calibration: Of ``Calibration.to_json``.
         embeddings: float32 (R, D).
         gallery: R rows, see ``gallery_table``.
     """
@@ -105,7 +113,8 @@ def write_model_folder(
     part.mkdir(parents=True)
     for name in BUNDLE_FILES:
         shutil.copyfile(bundle / name, part / name)
-    for name, value in (("classes", info.classes), ("threshold", threshold), ("rendering", rendering_facts(info))):
+    facts = {"classes": info.classes, "threshold": threshold, "calibration": calibration}
+    for name, value in (facts | {"rendering": rendering_facts(info)}).items():
         text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         (part / f"{name}.json").write_text(text, encoding="utf-8")
     np.save(part / "embeddings.npy", np.ascontiguousarray(embeddings, dtype=np.float32), allow_pickle=False)
@@ -136,7 +145,7 @@ def load_model_folder(folder: Path) -> ModelFolder:
         classes = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
         threshold = json.loads((folder / "threshold.json").read_text(encoding="utf-8"))["threshold"]
         embeddings = np.load(folder / "embeddings.npy", mmap_mode="r", allow_pickle=False)
-        text = dict.fromkeys(("image_id", "label", "group", "cluster"), str)
+        text = dict.fromkeys(GALLERY_COLUMNS[:1] + GALLERY_COLUMNS[3:], str)
         gallery = pd.read_csv(folder / "gallery.csv", dtype=text, keep_default_na=False)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{folder}: not a whole model folder ({error})", "run the stage evaluate again") from None

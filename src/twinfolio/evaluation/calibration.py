@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from twinfolio.evaluation.arrays import Floats, Integers, finite_scores
-from twinfolio.evaluation.significance import Interval, bootstrap_statistic
+from twinfolio.evaluation.significance import Interval, bootstrap_totals
 
 Method = Literal["logistic", "isotonic"]
 METHODS: tuple[Method, ...] = ("logistic", "isotonic")
@@ -129,25 +129,19 @@ class Reliability:
         return float((self.counts * np.abs(self.predicted - self.observed)).sum() / self.counts.sum())
 
 
-def reliability(
-    probabilities: ArrayLike, labels: ArrayLike, bins: int = 15, weights: Floats | None = None
-) -> Reliability:
+def reliability(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -> Reliability:
     """Bin probabilities; equal ones share a bin, so that ties cannot be told apart.
 
     Args:
         probabilities: (P,).
         labels: (P,).
         bins: Bins of about equal mass.
-        weights: How often each pair counts (P,); None: once.
     """
     array, same = finite_scores(probabilities, 1), np.asarray(labels, dtype=np.float64)
-    mass = np.ones(len(array)) if weights is None else weights
-    edges = np.unique(np.quantile(array, np.linspace(0, 1, bins + 1)[1:-1]))
-    bin_of = np.searchsorted(edges, array, side="right")
-    counts = np.bincount(bin_of, weights=mass, minlength=len(edges) + 1)
+    bin_of = _bins(array, bins)
+    counts, predicted, observed = (np.bincount(bin_of, weights=values) for values in (np.ones(len(array)), array, same))
     kept = counts > 0
-    sums = [np.bincount(bin_of, weights=mass * values, minlength=len(edges) + 1)[kept] for values in (array, same)]
-    return Reliability(sums[0] / counts[kept], sums[1] / counts[kept], counts[kept])
+    return Reliability(predicted[kept] / counts[kept], observed[kept] / counts[kept], counts[kept].astype(np.int64))
 
 
 def ece_interval(
@@ -157,13 +151,78 @@ def ece_interval(
     n: int = 1000,
     seed: int = 0,
     confidence: float = 0.95,
+    bins: int = 15,
 ) -> tuple[float, Interval]:
-    """Expected calibration error with an interval from a bootstrap over groups."""
+    """Expected calibration error with an interval from a bootstrap over groups; the bins stay as they are.
+
+    Args:
+        probabilities: (P,).
+        labels: (P,).
+        groups: (P,) what is drawn.
+        n: Resamples.
+        seed: Of the resamples.
+        confidence: Coverage of the interval.
+        bins: Bins of about equal mass.
+    """
     array, same = finite_scores(probabilities, 1), np.asarray(labels, dtype=np.float64)
-    interval = bootstrap_statistic(
-        lambda weights: reliability(array, same, weights=weights).ece, groups, n, seed, confidence
+    bin_of = _bins(array, bins)
+    names, group = np.unique(np.asarray(groups), return_inverse=True)
+    shape = (len(names), int(bin_of.max()) + 1)
+    cell = group * shape[1] + bin_of
+    # what a group adds to each bin: predicted minus observed, and pairs
+    gaps, counts = (
+        np.bincount(cell, weights=values, minlength=shape[0] * shape[1]).reshape(shape)
+        for values in (array - same, np.ones(len(array)))
     )
-    return reliability(array, same).ece, interval
+    rows = np.concatenate([gaps, counts.sum(1, keepdims=True)], axis=1)
+    interval = bootstrap_totals(
+        rows, lambda total: np.abs(total[:, :-1]).sum(1) / total[:, -1], names, n, seed, confidence
+    )
+    return reliability(array, same, bins).ece, interval
+
+
+def _bins(array: Floats, bins: int) -> Integers:
+    edges = np.unique(np.quantile(array, np.linspace(0, 1, bins + 1)[1:-1]))
+    return np.asarray(np.searchsorted(edges, array, side="right"))
+
+
+def shift_prior(probabilities: ArrayLike, prior: float, other: float) -> Floats:
+    """Probabilities where pairs of one class are as frequent as ``other`` says (Elkan 2001, Eq. 14: the odds scale).
+
+    Args:
+        probabilities: Under ``prior``.
+        prior: Share of pairs of one class where they were fitted, in (0, 1).
+        other: The share where they are used, in (0, 1).
+    """
+    array = np.asarray(probabilities, dtype=np.float64)
+    gain = other / (1 - other) * (1 - prior) / prior
+    return np.asarray(array * gain / (array * gain + 1 - array))
+
+
+def tempered(probabilities: ArrayLike, temperature: float) -> Floats:
+    """Class probabilities (N, C) whose logits are divided by a temperature (Guo et al. 2017, Eq. 9)."""
+    logs = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), np.finfo(np.float64).tiny)) / temperature
+    scaled = np.exp(logs - logs.max(1, keepdims=True))
+    return np.asarray(scaled / scaled.sum(1, keepdims=True))
+
+
+def fit_temperature(probabilities: ArrayLike, labels: ArrayLike) -> float:
+    """The temperature with the lowest log loss, between 1/20 and 20.
+
+    Args:
+        probabilities: Class probabilities (N, C).
+        labels: Class numbers (N,).
+    """
+    from scipy.optimize import minimize_scalar
+
+    array, truth = np.asarray(probabilities, dtype=np.float64), np.asarray(labels, dtype=np.int64)
+    rows = np.arange(len(truth))
+
+    def loss(log_temperature: float) -> float:
+        own = tempered(array, float(np.exp(log_temperature)))[rows, truth]
+        return float(-np.log(np.maximum(own, _TINY)).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-np.log(20), np.log(20)), method="bounded").x))
 
 
 def threshold_at_fmr(scores: ArrayLike, labels: ArrayLike, rate: float) -> float:

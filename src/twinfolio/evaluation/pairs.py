@@ -14,6 +14,10 @@ from numpy.typing import ArrayLike
 from twinfolio.errors import DataError
 from twinfolio.evaluation.arrays import AnyArray, Flags, Floats, Integers, codes, finite_scores
 from twinfolio.evaluation.retrieval_protocol import Items, exclusions, relevance
+from twinfolio.evaluation.streaming import Scores
+
+_PAIRS_AT_ONCE = 1000
+"""At most this many queries with this many archive images are scored to look a block of pairs up."""
 
 
 @dataclass(frozen=True)
@@ -109,14 +113,26 @@ def _round_of_classes(rows: Integers, classes: Integers, wanted: int, generator:
     return np.asarray(rows[by_class][np.lexsort((lot, turn))[:wanted]], dtype=np.int64)
 
 
-def pair_scores(pairs: pd.DataFrame, scores: ArrayLike, query_ids: ArrayLike, archive_ids: ArrayLike) -> Floats:
-    """Scores of the pairs (P,) out of a matrix (Q, M) whose rows and columns are the given image ids.
+def pair_scores(pairs: pd.DataFrame, scores: Scores, query_ids: ArrayLike, archive_ids: ArrayLike) -> Floats:
+    """Scores of the pairs (P,), computed for a few queries and their archive images at a time.
+
+    Args:
+        pairs: ``query, archive``.
+        scores: Of any rows with any columns.
+        query_ids: Image ids of the rows.
+        archive_ids: Image ids of the columns.
 
     Raises:
-        DataError: A pair names an image the matrix lacks.
+        DataError: A pair names an unknown image.
     """
     rows, columns = positions(pairs["query"], query_ids), positions(pairs["archive"], archive_ids)
-    return finite_scores(np.asarray(scores)[rows, columns], 1)
+    found = np.empty(len(pairs))
+    order = np.argsort(rows, kind="stable")
+    for start in range(0, len(order), _PAIRS_AT_ONCE):
+        here = order[start : start + _PAIRS_AT_ONCE]
+        (left, at_left), (right, at_right) = (np.unique(part[here], return_inverse=True) for part in (rows, columns))
+        found[here] = scores(left, right)[at_left, at_right]
+    return finite_scores(found, 1)
 
 
 def pair_groups(pairs: pd.DataFrame, query: Items) -> AnyArray:

@@ -9,7 +9,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from twinfolio.params.assessment import CompareParams, EvaluateParams, TrainParams
+from twinfolio.params.assessment import CalibrateParams, CompareParams, EvaluateParams, TrainParams
 from twinfolio.params.data import AugmentParams, SampleParams, SplitParams
 from twinfolio.params.section import Section
 from twinfolio.params.training import ClassifyParams, ScratchParams, SiameseParams, TrainerParams
@@ -37,6 +37,7 @@ class Params(Section):
     scratch: ScratchParams = ScratchParams()
     train: TrainParams = TrainParams()
     compare: CompareParams = CompareParams()
+    calibrate: CalibrateParams = CalibrateParams()
     evaluate: EvaluateParams = EvaluateParams()
     trainer: TrainerParams = TrainerParams()
     tracking: TrackingParams = TrackingParams()

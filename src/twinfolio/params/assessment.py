@@ -35,6 +35,23 @@ class CompareParams(Section):
     """Coverage of the intervals."""
 
 
+class CalibrateParams(Section):
+    """The champion made ready for search on validation: better neighbours, probabilities, unknown classes."""
+
+    seed: int = 0
+    """Seed of folds, samples and the bootstrap."""
+    folds: int = Field(default=5, ge=2)
+    """Folds over query groups when the form of the calibration curve is chosen."""
+    false_match_rate: Fraction = 0.05
+    """Share of queries of an unknown class that may pass for known ones."""
+    coverage: Fraction = 0.9
+    """Share of queries whose class must be in their set of classes."""
+    bootstrap: int = Field(default=1000, ge=100)
+    """Resamples behind every interval."""
+    confidence: Fraction = 0.95
+    """Coverage of the intervals."""
+
+
 class EvaluateParams(Section):
     """The one pass over test."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from twinfolio.assessment.champion import FILE, PAIRS, PER_QUERY, champion_json
 from twinfolio.assessment.compare import Comparison
 from twinfolio.reporting.curves import curve_table, pair_curves
+from twinfolio.reporting.leak import leak_chapter, leak_metrics, leak_table
 from twinfolio.reporting.plots import interval_panels, plot_intervals, plot_roc_and_pr
 from twinfolio.reporting.report import Chapter, brief, headline, write_report
 from twinfolio.reporting.tables import write_json, write_metrics, write_table
@@ -30,6 +31,7 @@ def write_comparison(comparison: Comparison, criterion: str, output_dir: Path, r
     systems = comparison.table(list(comparison.judged)).rename(columns={"distance": "system"})
     write_table(report_dir / "systems.csv", systems)
     write_table(report_dir / "tests.csv", comparison.tests)
+    write_table(report_dir / "leak_gap.csv", leak_table(comparison.leaks))
     write_metrics(report_dir / "metrics.json", comparison_metrics(comparison))
     _write_figures(comparison, report_dir)
     _write_report(comparison, criterion, report_dir)
@@ -45,6 +47,7 @@ def comparison_metrics(comparison: Comparison) -> dict[str, float]:
     metrics["val/retrieval/mAP_without_within_group"] = comparison.without_within_group(comparison.champion)
     metrics["val/retrieval/n_within_group"] = float(comparison.queries.within_group.sum())
     metrics["val/retrieval/champion_tie"] = float(comparison.tie)
+    metrics |= {f"val/{key}": value for key, value in leak_metrics(comparison.leaks[comparison.champion]).items()}
     for name, judgement in comparison.judged.items():
         for end in ("", "_low", "_high"):
             metrics[f"val/retrieval_{name}/mAP{end}"] = judgement.retrieval_values[f"mAP{end}"]
@@ -88,6 +91,8 @@ def _write_report(comparison: Comparison, criterion: str, report_dir: Path) -> N
             tables=[("Per distance", brief(comparison.table())), ("Paired tests", brief(comparison.tests))],
             figures=[("Values with their intervals", report_dir / "figures" / "systems.png")],
         ),
+        leak_chapter(comparison.leaks, comparison.champion, has_groups=comparison.info.has_groups,
+                     archive="train and validation"),
         Chapter("Verification curves", figures=[("ROC and precision-recall", report_dir / "figures" / "roc_pr.png")]),
     ]  # fmt: skip
     title = f"Comparison of distances: {comparison.champion}"

@@ -12,8 +12,10 @@ from twinfolio.assessment.champion import Champion
 from twinfolio.assessment.evaluate import Evaluation
 from twinfolio.assessment.systems import REFIT
 from twinfolio.reporting import evaluation_tables as tables
+from twinfolio.reporting.calibration import check_chapter, write_check
 from twinfolio.reporting.comparison import within_group_notes
 from twinfolio.reporting.curves import Curve, curve_table, pair_curves
+from twinfolio.reporting.leak import leak_chapter, leak_table
 from twinfolio.reporting.plots import (
     interval_panels,
     plot_cmc,
@@ -61,10 +63,13 @@ def write_evaluation(evaluation: Evaluation, circumstances: Circumstances, repor
         "verification": tables.verification_table(evaluation),
         "classification": tables.classification_table(evaluation),
         "per_class": tables.per_class_table(evaluation),
+        "leak_gap": leak_table({name: tested.leak for name, tested in evaluation.tested.items()}),
+        "per_query": tables.per_query_table(evaluation),
     }
     for name, table in written.items():
         write_table(report_dir / f"{name}.csv", table)
     write_table(report_dir / "pairs.csv", evaluation.pairs)
+    write_check(evaluation.check, report_dir)
     _write_figures(evaluation, written, report_dir)
     _write_report(evaluation, circumstances, written, report_dir)
 
@@ -138,8 +143,11 @@ def _write_report(
                       report_dir / "figures" / "sheet.png"),
                      ("Queries answered within the first k", report_dir / "figures" / "cmc.png")],
         ),
+        leak_chapter({name: tested.leak for name, tested in evaluation.tested.items()}, evaluation.champion,
+                     has_groups=evaluation.info.has_groups, archive="train, validation and test"),
         Chapter("Verification", [_pair_text(evaluation)], tables=[("Verification", brief(written["verification"]))],
                 figures=[("ROC and precision-recall", report_dir / "figures" / "roc_pr.png")]),
+        check_chapter(evaluation.calibration, evaluation.check, evaluation.unknown, report_dir),
         _classification(evaluation, written, report_dir),
     ]  # fmt: skip
     refit = ", trained again on train and validation" if evaluation.champion == REFIT else ""

@@ -9,6 +9,7 @@ import pandas as pd
 
 from twinfolio.assessment.evaluate import Evaluation, Tested
 from twinfolio.reporting.comparison import finite, worth_a_key
+from twinfolio.reporting.leak import leak_metrics
 
 ENDS = ("", "_low", "_high")
 _RETRIEVAL = ("mAP", "P@1", "P@5", "P@10", "r_precision", "MRR", "macro_mAP", "macro_P@1")
@@ -24,8 +25,9 @@ def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
     """
     best = evaluation.tested[evaluation.champion]
     metrics = _family("retrieval", best.judgement.retrieval_values)
-    for key in ("mAP", "P@1", "macro_mAP"):
-        metrics |= {f"test/retrieval/{key}_own_group_included{end}": best.included[f"{key}{end}"] for end in ENDS}
+    metrics |= {f"test/{key}": value for key, value in leak_metrics(best.leak).items()}
+    metrics |= _family("calibration", evaluation.check.values)
+    metrics |= _family("unknown", evaluation.unknown or {})
     metrics |= _family("verification", best.judgement.verification_values)
     metrics |= _family("leave_one_out", best.inside or {})
     metrics |= _family("classification_nearest", best.nearest[1].values)
@@ -44,17 +46,41 @@ def systems_table(evaluation: Evaluation) -> pd.DataFrame:
 
 
 def retrieval_table(evaluation: Evaluation) -> pd.DataFrame:
-    """A row a system and protocol: own group excluded, included, leave-one-out inside test."""
+    """A row a system and gallery; the own group is left out where nothing else is said."""
     rows = []
     for name, tested in evaluation.tested.items():
         protocols = {
-            "own group excluded": tested.judgement.retrieval_values,
-            "own group included": tested.included,
+            "train and validation": tested.judgement.retrieval_values,
+            "all images, own group included": tested.leak.included,
+            "all images, own group excluded": tested.leak.excluded,
             "inside test": tested.inside,
         }
-        rows += [{"system": name, "protocol": key, **values} for key, values in protocols.items() if values is not None]
+        rows += [{"system": name, "gallery": key, **values} for key, values in protocols.items() if values is not None]
     table = pd.DataFrame(rows)
     return table.astype({column: int for column in table if str(column).startswith("n_")})
+
+
+def per_query_table(evaluation: Evaluation) -> pd.DataFrame:
+    """A row a test image: its AP under every system, and whether it was answered and classified rightly.
+
+    ``P@1`` is the champion's, ``classified`` the classifier's (1 or 0; empty without a class layer).
+    """
+    items = evaluation.queries.items
+    best, classifier = evaluation.tested[evaluation.champion], evaluation.tested.get("classifier")
+    table = pd.DataFrame(
+        {
+            "query": items.ids,
+            "label": np.array(evaluation.info.classes, dtype=object)[items.labels],
+            "group": items.groups,
+            "AP": best.judgement.average_precision,
+            "P@1": best.judgement.retrieval.metrics.per_query["P@1"],
+        }
+    )
+    if classifier is not None and classifier.layer is not None:
+        table["classified"] = (classifier.layer.said == items.labels).astype(int)
+    for name, tested in evaluation.tested.items():
+        table[f"AP_{name}"] = tested.judgement.average_precision
+    return table
 
 
 def verification_table(evaluation: Evaluation) -> pd.DataFrame:
@@ -143,4 +169,7 @@ def _system_row(name: str, tested: Tested) -> dict[str, object]:
         "champion_lead_low": nothing if against is None else against.low,
         "champion_lead_high": nothing if against is None else against.high,
         "p": nothing if against is None else against.p,
+        "sign_p": nothing if against is None else against.sign_p,
+        "wins": nothing if against is None else against.wins,
+        "losses": nothing if against is None else against.losses,
     }

@@ -192,6 +192,27 @@ def plot_per_class(path: Path, classes: Sequence[str], values: Mapping[str, np.n
     _save(figure, path)
 
 
+def plot_reliability(path: Path, diagrams: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
+    """Predicted against observed shares, a panel a set of pairs; a calibrated score lies on the diagonal.
+
+    Args:
+        path: The PNG to write.
+        diagrams: Title -> (predicted, observed, pairs) of each bin; a dot's area grows with its pairs.
+    """
+    figure = _figure(3.6 * len(diagrams), 3.9)
+    for place, (title, (predicted, observed, counts)) in enumerate(diagrams.items(), start=1):
+        axes = figure.add_subplot(1, len(diagrams), place)
+        axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, zorder=0)
+        axes.plot(predicted, observed, color=PALETTE[0], linewidth=1.4)
+        axes.scatter(predicted, observed, 20 + 100 * counts / counts.max(), color=PALETTE[0], alpha=0.75)
+        axes.set_title(title, fontsize=10)
+        _finish(axes, "predicted", "observed" if place == 1 else "")
+        axes.set_xlim(-0.04, 1.04)
+        axes.set_ylim(-0.04, 1.04)
+        axes.set_aspect("equal")
+    _save(figure, path)
+
+
 def _figure(width: float, height: float) -> Figure:
     """A figure without pyplot: no global state, no window."""
     from matplotlib.figure import Figure

@@ -10,9 +10,12 @@ from twinfolio.evaluation.calibration import (
     Calibrator,
     choose_calibrator,
     ece_interval,
+    fit_temperature,
     fit_calibrator,
     log_loss,
     reliability,
+    shift_prior,
+    tempered,
     threshold_at_fmr,
 )
 
@@ -76,10 +79,6 @@ def test_the_calibration_error_by_hand():
     found = reliability([0.2] * 10 + [0.9] * 10, [1] * 5 + [0] * 5 + [1] * 9 + [0], bins=2)
     assert found.counts.tolist() == [10, 10]
     assert found.ece == pytest.approx((0.3 + 0) / 2)
-    weighted = reliability(
-        [0.2] * 10 + [0.9] * 10, [1] * 5 + [0] * 5 + [1] * 9 + [0], 2, np.r_[np.ones(10), np.zeros(10)]
-    )
-    assert weighted.ece == pytest.approx(0.3)
 
 
 def test_the_interval_holds_the_value_of_another_sample():
@@ -102,6 +101,40 @@ def test_the_threshold_keeps_its_rate_and_the_next_lower_score_would_not(seed, r
     assert (strangers >= threshold).mean() <= rate
     lower = strangers[strangers < threshold]
     assert (strangers >= lower.max()).mean() > rate
+
+
+def test_a_resample_is_the_error_of_the_pairs_it_drew():
+    scores, labels = pairs(120, seed=5)
+    probabilities, groups = 1 / (1 + np.exp(-scores)), np.arange(120) // 4
+    value, interval = ece_interval(probabilities, labels, groups, n=300, bins=4)
+    edges = np.quantile(probabilities, [0.25, 0.5, 0.75])
+    draws = np.random.default_rng(0).integers(30, size=(300, 30))
+    slow = []
+    for drawn in draws:
+        rows = np.concatenate([np.flatnonzero(groups == group) for group in drawn])
+        bins = np.searchsorted(edges, probabilities[rows], side="right")
+        gaps = [abs((probabilities[rows] - labels[rows])[bins == b].sum()) for b in range(4)]
+        slow.append(sum(gaps) / len(rows))
+    assert interval == pytest.approx(np.quantile(slow, [0.025, 0.975]))
+    assert value == pytest.approx(reliability(probabilities, labels, 4).ece)
+
+
+@given(p=st.floats(0.01, 0.99), prior=st.floats(0.05, 0.95), other=st.floats(0.05, 0.95))
+def test_a_shifted_prior_is_bayes_rule_and_turns_back(p, prior, other):
+    likelihood_ratio = p / (1 - p) * (1 - prior) / prior
+    shifted = float(shift_prior(p, prior, other))
+    assert shifted == pytest.approx(likelihood_ratio * other / (likelihood_ratio * other + 1 - other))
+    assert float(shift_prior(shifted, other, prior)) == pytest.approx(p)
+
+
+def test_a_temperature_undoes_what_made_probabilities_too_sure():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (4000, 5))
+    honest = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    labels = np.array([rng.choice(5, p=row) for row in honest])
+    sure = tempered(honest, 1 / 3)
+    assert fit_temperature(sure, labels) == pytest.approx(3, rel=0.1)
+    np.testing.assert_allclose(tempered(sure, 3), honest, rtol=1e-6)
 
 
 def test_a_rate_outside_its_range_is_refused():

@@ -1,0 +1,270 @@
+"""What a score is worth: fitted on validation, held to account on test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from twinfolio.assessment.judgement import Resampling
+from twinfolio.evaluation.calibration import (
+    Calibrator,
+    Reliability,
+    choose_calibrator,
+    ece_interval,
+    fit_temperature,
+    reliability,
+    shift_prior,
+    tempered,
+    threshold_at_fmr,
+)
+from twinfolio.evaluation.conformal import Conformal, coverage_report, fit_conformal
+from twinfolio.evaluation.open_set import best_scores, impostor_scores
+from twinfolio.evaluation.retrieval_protocol import Items, exclusions, relevance
+from twinfolio.evaluation.streaming import Scores
+from twinfolio.retrieval.ranking import Ranking
+
+_PAIRS = 2_000_000
+"""Pairs a fit or a check takes at most: a random part of the queries and of the gallery where there are more."""
+_BLOCK_CELLS = 1_000_000
+
+
+@dataclass(frozen=True)
+class CalibrationSettings:
+    """What the fits promise.
+
+    Attributes:
+        false_match_rate: Share of queries of unknown classes that may pass for known.
+        coverage: Share of queries whose class must be in their set.
+        folds: Folds over query groups in the choice of the calibrator.
+        seed: Of folds and samples.
+    """
+
+    false_match_rate: float = 0.05
+    coverage: float = 0.9
+    folds: int = 5
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The fits of one system on validation.
+
+    Attributes:
+        pairs: Score -> probability that both images are of one class, among all admissible pairs.
+        prior: Share of such pairs there.
+        losses: Each method's cross-fitted log loss, behind the choice.
+        temperature: Divides the class logits; None without a class layer.
+        unknown: Best score below which a query is of none of the known classes.
+        false_match_rate: What ``unknown`` promises.
+        conformal: Cut on the calibrated probability of a class's best image.
+    """
+
+    pairs: Calibrator
+    prior: float
+    losses: dict[str, float]
+    temperature: float | None
+    unknown: float
+    false_match_rate: float
+    conformal: Conformal
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as ``calibration.json`` holds them."""
+        return {
+            "pairs": self.pairs.to_json() | {"prior": self.prior, "log_loss": self.losses},
+            "classes": None if self.temperature is None else {"temperature": self.temperature},
+            "unknown": {"threshold": self.unknown, "false_match_rate": self.false_match_rate},
+            "conformal": vars(self.conformal),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """A calibration of ``to_json``."""
+        pairs, classes, unknown = values["pairs"], values["classes"], values["unknown"]
+        return cls(
+            pairs=Calibrator.from_json(pairs),
+            prior=pairs["prior"],
+            losses=pairs["log_loss"],
+            temperature=None if classes is None else classes["temperature"],
+            unknown=unknown["threshold"],
+            false_match_rate=unknown["false_match_rate"],
+            conformal=Conformal(**values["conformal"]),
+        )
+
+
+@dataclass(frozen=True)
+class PairSample:
+    """Scored pairs of queries with gallery images.
+
+    Attributes:
+        scores: (P,).
+        labels: (P,) bool, both of one class.
+        groups: (P,) the query's group.
+    """
+
+    scores: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+
+
+def calibrate(
+    scores: Scores,
+    queries: Items,
+    gallery: Items,
+    probabilities: np.ndarray | None,
+    settings: CalibrationSettings,
+) -> Calibration:
+    """Fit everything on validation.
+
+    A query of an unknown class is played by a validation query whose class is taken out of the gallery.
+
+    Args:
+        scores: Of any queries with any gallery images.
+        queries: Validation images.
+        gallery: Training images.
+        probabilities: Class probabilities (Q, C) of the queries; None without a class layer.
+        settings: What is promised.
+    """
+    sample = all_pairs(scores, queries, gallery, settings.seed)
+    calibrator, losses = choose_calibrator(
+        sample.scores, sample.labels, sample.groups, settings.folds, settings.seed
+    )
+    strangers = impostor_scores(scores, queries, gallery)
+    strangers = strangers[np.isfinite(strangers)]
+    evidence = class_evidence(calibrator, scores, queries, gallery)
+    return Calibration(
+        pairs=calibrator,
+        prior=float(sample.labels.mean()),
+        losses=losses,
+        temperature=None if probabilities is None else fit_temperature(probabilities, queries.labels),
+        unknown=threshold_at_fmr(strangers, np.zeros(len(strangers), bool), settings.false_match_rate),
+        false_match_rate=settings.false_match_rate,
+        conformal=fit_conformal(
+            evidence.probabilities, evidence.own, evidence.groups, settings.coverage
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class ClassEvidence:
+    """What speaks for each class: the calibrated probability of its best image.
+
+    Attributes:
+        probabilities: (Q, C) over the gallery's classes; 0 where a query may find no image of the class.
+        own: (Q,) column of each query's class.
+        groups: (Q,) the queries' groups.
+    """
+
+    probabilities: np.ndarray
+    own: np.ndarray
+    groups: np.ndarray
+
+
+def class_evidence(calibrator: Calibrator, scores: Scores, queries: Items, gallery: Items) -> ClassEvidence:
+    """The evidence of the queries that may find an image of their class; for the others no set can be right.
+
+    Args:
+        calibrator: From score to probability.
+        scores: Of any queries with any gallery images.
+        queries: Known images.
+        gallery: The gallery.
+    """
+    best = best_scores(scores, queries, gallery)
+    kept = best.mated(queries.labels)
+    finite = np.isfinite(best.scores[kept])
+    probabilities = np.where(finite, calibrator(np.where(finite, best.scores[kept], 0)), 0.0)
+    return ClassEvidence(probabilities, best.places(queries.labels)[kept], queries.groups[kept])
+
+
+def all_pairs(scores: Scores, queries: Items, gallery: Items, seed: int = 0, limit: int = _PAIRS) -> PairSample:
+    """All admissible pairs, own group excluded; of a random part of both sides where there are more than ``limit``.
+
+    Args:
+        scores: Of any queries with any gallery images.
+        queries: Q images.
+        gallery: M images.
+        seed: Of the part.
+        limit: Pairs at most.
+    """
+    generator = np.random.default_rng(seed)
+    side = int(np.sqrt(limit))
+    n_rows = min(len(queries), max(side, limit // len(gallery)))
+    rows = np.sort(generator.permutation(len(queries))[:n_rows])
+    columns = np.sort(generator.permutation(len(gallery))[: limit // n_rows])
+    shown, step = gallery.take(columns), max(1, _BLOCK_CELLS // len(columns))
+    parts = []
+    for start in range(0, len(rows), step):
+        here = rows[start : start + step]
+        asked = queries.take(here)
+        kept = ~exclusions(asked, shown, "excluded")
+        groups = np.repeat(asked.groups, kept.sum(1))
+        parts.append((scores(here, columns)[kept], relevance(asked, shown)[kept], groups))
+    return PairSample(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+@dataclass(frozen=True)
+class CalibrationCheck:
+    """How the fits hold on test.
+
+    Attributes:
+        values: ``ece``, ``ece_before`` (the raw logit through a sigmoid), ``ece_answers`` (the first ten answers of
+            each query), ``ece_balanced`` (the verification pairs, half of them of one class, under that prior),
+            ``ece_classes`` where there is a class layer, ``coverage`` and ``set_size``, each with ``_low`` and
+            ``_high``.
+        diagrams: Name -> predicted against observed.
+    """
+
+    values: dict[str, float]
+    diagrams: dict[str, Reliability]
+
+
+def check_calibration(
+    calibration: Calibration,
+    scores: Scores,
+    queries: Items,
+    gallery: Items,
+    balanced: PairSample,
+    answers: Ranking,
+    probabilities: np.ndarray | None,
+    resampling: Resampling,
+) -> CalibrationCheck:
+    """Hold the fits to account on test.
+
+    Args:
+        calibration: Fitted on validation.
+        scores: Of any queries with any gallery images.
+        queries: Test images.
+        gallery: The gallery.
+        balanced: The frozen verification pairs.
+        answers: The first answers of each query.
+        probabilities: Class probabilities (Q, C); None without a class layer.
+        resampling: How intervals are made.
+    """
+    every = all_pairs(scores, queries, gallery, resampling.seed)
+    filled = answers.filled
+    found = gallery.labels[np.maximum(answers.ids, 0)] == queries.labels[:, None]
+    first = PairSample(answers.scores[filled], found[filled], np.repeat(queries.groups, filled.sum(1)))
+    fitted = calibration.pairs
+    judged: dict[str, tuple[np.ndarray, PairSample]] = {
+        "ece": (fitted(every.scores), every),
+        "ece_before": (Calibrator("logistic", (1.0, 0.0))(every.scores), every),
+        "ece_answers": (fitted(first.scores), first),
+        "ece_balanced": (shift_prior(fitted(balanced.scores), calibration.prior, balanced.labels.mean()), balanced),
+    }
+    if probabilities is not None and calibration.temperature is not None:
+        sure = tempered(probabilities, calibration.temperature)
+        right = sure.argmax(1) == queries.labels
+        judged["ece_classes"] = (sure.max(1), PairSample(sure.max(1), right, queries.groups))
+    values: dict[str, float] = {}
+    for name, (predicted, sample) in judged.items():
+        how = (resampling.n, resampling.seed, resampling.confidence)
+        value, interval = ece_interval(predicted, sample.labels, sample.groups, *how)
+        values |= {name: value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    diagrams = {name: reliability(predicted, sample.labels) for name, (predicted, sample) in judged.items()}
+    evidence = class_evidence(fitted, scores, queries, gallery)
+    sets = calibration.conformal.sets(evidence.probabilities)
+    how = (resampling.n, resampling.seed, resampling.confidence)
+    values |= coverage_report(sets, evidence.own, evidence.groups, *how)
+    return CalibrationCheck(values, diagrams)

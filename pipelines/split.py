@@ -17,6 +17,7 @@ def main(stage: Stage) -> None:
         protocol=params.protocol,
         fractions=params.fractions,
         seed=params.seed,
+        unknown_classes=params.unknown_classes,
         group_pattern=params.group_pattern,
         groups_file=Path(params.groups_file) if params.groups_file else None,
         near_duplicate_bits=params.near_duplicate_bits,

@@ -14,9 +14,10 @@ import pandas as pd
 from twinfolio.data.duplicates import find_duplicates
 from twinfolio.data.groups import groups_from_file, groups_from_pattern
 from twinfolio.data.images import ImageFacts, probe_all
-from twinfolio.data.manifest import COLUMNS, SPLITS, image_ids
+from twinfolio.data.manifest import COLUMNS, SPLITS, UNKNOWN, image_ids
 from twinfolio.data.sources.folder import list_images
 from twinfolio.data.splitting import Fractions, Protocol, split_manifest
+from twinfolio.data.unknown import choose_unknown, copies_of_known
 from twinfolio.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def build_manifest(
     protocol: Protocol = "blocks",
     fractions: Fractions = (0.70, 0.15, 0.15),
     seed: int = 0,
+    unknown_classes: int | Sequence[str] = 0,
     group_pattern: str | None = None,
     groups_file: Path | None = None,
     near_duplicate_bits: int = 4,
@@ -57,19 +59,31 @@ def build_manifest(
         root: The folder.
         protocol: See ``splitting.split_manifest``.
         fractions: See ``splitting.split_manifest``.
-        seed: See ``splitting.split_manifest``.
+        seed: See ``splitting.split_manifest``; also draws the unknown classes.
+        unknown_classes: See ``unknown.choose_unknown``. All other classes are described and split as if these were not
+            in the folder, and an image of these that shows the picture of another class is left out.
         group_pattern: See ``groups.groups_from_pattern``.
         groups_file: See ``groups.groups_from_file``. With neither, every image is a group of its own.
         near_duplicate_bits: See ``duplicates.find_duplicates``.
         workers: Processes that read the images; None: one a core.
 
     Raises:
-        DataError: No images, fewer than two classes, more than half of the images left out, unusable groups.
+        DataError: No images, fewer than two classes, more than half of the images left out, unusable groups or unknown
+            classes.
     """
     facts, left_out, others = read_folder(root, workers)
     frame = _name(list(facts), group_pattern, groups_file, left_out)
-    frame, duplicates = _describe(frame, facts, near_duplicate_bits)
-    manifest = split_manifest(frame, protocol=protocol, fractions=fractions, seed=seed).loc[:, list(COLUMNS)]
+    unknown = choose_unknown(frame, unknown_classes, seed)
+    known, duplicates = _describe(frame, facts, near_duplicate_bits)
+    parts = []
+    if unknown:
+        held_out, copies = _hold_out(frame, duplicates, unknown)
+        left_out = sorted([*left_out, *copies])
+        parts = [_describe(held_out, facts, near_duplicate_bits)[0].assign(split=UNKNOWN, within_group=0)]
+        # anew, because two known images may be linked through an unknown one alone
+        known, _ = _describe(frame[~frame["label"].isin(unknown)], facts, near_duplicate_bits)
+    parts.append(split_manifest(known, protocol=protocol, fractions=fractions, seed=seed))
+    manifest = pd.concat(parts).sort_values("image_id", kind="stable", ignore_index=True).loc[:, list(COLUMNS)]
     classes = class_table(manifest)
     counts = count(manifest, classes, duplicates) | {"left_out": len(left_out), "other_files": others}
     _log(classes, counts)
@@ -97,11 +111,11 @@ def read_folder(root: Path, workers: int | None = None) -> tuple[dict[str, Image
 def class_table(manifest: pd.DataFrame) -> pd.DataFrame:
     """A row a class: images and groups, in all and by split, and images lent to validation.
 
-    ``groups_val`` does not count the training groups that lend.
+    ``groups_val`` does not count the training groups that lend; all groups of an unknown class are unknown.
     """
     own = manifest[manifest["within_group"] == 0]
     table = pd.DataFrame({"images": manifest.groupby("label").size()})
-    for split in SPLITS:
+    for split in (*SPLITS, UNKNOWN):
         table[split] = manifest[manifest["split"] == split].groupby("label").size()
     table["groups"] = manifest.groupby("label")["group"].nunique()
     for split in SPLITS:
@@ -113,13 +127,13 @@ def class_table(manifest: pd.DataFrame) -> pd.DataFrame:
 def count(manifest: pd.DataFrame, classes: pd.DataFrame, duplicates: pd.DataFrame) -> dict[str, int]:
     """Count images by split, classes by what they have, groups, clusters and duplicates."""
     members = manifest.groupby("cluster").size()
-    label = dict(zip(manifest["image_id"], manifest["label"], strict=True))
-    crossing = [label[a] != label[b] for a, b in zip(duplicates["a"], duplicates["b"], strict=True)]
+    crossing = [a.split("/")[0] != b.split("/")[0] for a, b in zip(duplicates["a"], duplicates["b"], strict=True)]
     return {
         "images": len(manifest),
-        **{split: int(classes[split].sum()) for split in SPLITS},
+        **{split: int(classes[split].sum()) for split in (*SPLITS, UNKNOWN)},
         "within_group": int(classes["within_group"].sum()),
         "classes": len(classes),
+        "classes_unknown": int((classes[UNKNOWN] > 0).sum()),
         "classes_with_test": int((classes["test"] > 0).sum()),
         "classes_with_val": int((classes["val"] > 0).sum()),
         "classes_lending_val": int((classes["within_group"] > 0).sum()),
@@ -176,6 +190,20 @@ def _describe(frame: pd.DataFrame, facts: Mapping[str, ImageFacts], bits: int) -
     return described, found.table
 
 
+def _hold_out(frame: pd.DataFrame, duplicates: pd.DataFrame, unknown: Sequence[str]) -> tuple[pd.DataFrame, LeftOut]:
+    """The images of unknown classes that are no copies of known ones, and the copies with the reason."""
+    copies = copies_of_known(frame, duplicates, unknown)
+    held_out = frame[frame["label"].isin(unknown) & ~frame["image_id"].isin(copies)]
+    for label in unknown:
+        if label not in set(held_out["label"]):
+            raise DataError(
+                f"split.unknown_classes: every image of {label} also lies in the folder of a known class",
+                "hold out both or neither",
+            )
+    paths = dict(zip(frame["image_id"], frame["path"], strict=True))
+    return held_out, [(paths[copy], f"shows the same as {paths[of]} of a known class") for copy, of in copies.items()]
+
+
 def _log(classes: pd.DataFrame, counts: Mapping[str, int]) -> None:
     """What a person wants to know, a line each."""
     logger.info(
@@ -183,16 +211,19 @@ def _log(classes: pd.DataFrame, counts: Mapping[str, int]) -> None:
         "%(left_out)d left out, %(other_files)d other files",
         counts,
     )
+    if counts["classes_unknown"]:
+        names = ", ".join(classes["label"][classes[UNKNOWN] > 0])
+        logger.info("%d images are held out of training, with their classes: %s", counts[UNKNOWN], names)
     logger.info(
-        "%(classes_with_test)d of %(classes)d classes have test images, %(classes_with_val)d validation images "
+        "%(classes_with_test)d of %(classes_known)d classes have test images, %(classes_with_val)d validation images "
         "(%(classes_lending_val)d lend them from train: %(within_group)d images)",
-        counts,
+        {**counts, "classes_known": counts["classes"] - counts["classes_unknown"]},
     )
     logger.info(
         "%(duplicate_clusters)d clusters of duplicates (%(images_in_clusters)d images), "
         "%(pairs_under_two_labels)d pairs under two labels",
         counts,
     )
-    single = list(classes["label"][classes["images"] == 1])
+    single = list(classes["label"][(classes["images"] == 1) & (classes[UNKNOWN] == 0)])
     if single:
         logger.warning("%d classes have one image, which goes to train: %s", len(single), ", ".join(single[:10]))

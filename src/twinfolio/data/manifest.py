@@ -15,7 +15,9 @@ COLUMNS = (
 )  # fmt: skip
 """In the order of the file."""
 SPLITS = ("train", "val", "test")
-"""Names of the splits."""
+"""Names of the splits of the known classes."""
+UNKNOWN = "unknown"
+"""The split of all images of the classes that are held out of training altogether."""
 INTEGERS = ("width", "height", "within_group")
 """The columns that are not text."""
 
@@ -73,7 +75,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
 
 
 def validate(manifest: pd.DataFrame, source: str = "manifest") -> None:
-    """Check columns, ids, labels, splits and that no duplicate cluster crosses splits.
+    """Check columns, ids, labels, splits, and that no duplicate cluster crosses splits and no unknown class is known.
 
     Args:
         manifest: The frame.
@@ -97,13 +99,15 @@ def _problems(manifest: pd.DataFrame) -> dict[str, pd.Series[bool]]:
     """What may be wrong -> the rows where it is."""
     lent = manifest["within_group"] != 0
     splits = manifest.groupby("cluster")["split"].transform("nunique")
+    unknown = manifest["split"] == UNKNOWN
     texts = manifest[["image_id", "label", "group", "cluster", "sha256"]]
     return {
         "a field is empty": (texts == "").any(axis=1) | texts.isna().any(axis=1),
         "image_id occurs twice": manifest["image_id"].duplicated(),
-        f"split is not one of {', '.join(SPLITS)}": ~manifest["split"].isin(SPLITS),
+        f"split is not one of {', '.join(SPLITS)}, {UNKNOWN}": ~manifest["split"].isin((*SPLITS, UNKNOWN)),
         "label is not the first folder of path": manifest["path"].str.split("/").str[0] != manifest["label"],
         "within_group is not 0 or 1": ~manifest["within_group"].isin((0, 1)),
         "within_group is set outside val": lent & (manifest["split"] != "val"),
         "its duplicate cluster crosses splits": splits > 1,
+        "its class is both known and unknown": unknown.groupby(manifest["label"]).transform("nunique") > 1,
     }

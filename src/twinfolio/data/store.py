@@ -1,20 +1,21 @@
 """The store: every image decoded and resized once, a memory-mapped array per split.
 
-``<store>/{train,val,test}/{images.npy,labels.npy,index.csv}`` and ``<store>/store.json``. A batch is one fancy
-index into ``images``: no decoding, no per-sample Python. Written by ``twinfolio.data.store_writer``.
+``<store>/{train,val,test}/{images.npy,labels.npy,index.csv}`` and ``<store>/store.json``; where classes were held out
+of training also ``<store>/unknown``, which only the pass over test may open. A batch is one fancy index into
+``images``: no decoding, no per-sample Python. Written by ``twinfolio.data.store_writer``.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
 
-from twinfolio.data.manifest import SPLITS
+from twinfolio.data.manifest import SPLITS, UNKNOWN
 from twinfolio.errors import DataError
 
 Fit = Literal["pad", "crop", "stretch"]
@@ -29,7 +30,7 @@ class StoreInfo:
 
     Attributes:
         channels: 3 (RGB) or 1 (grey).
-        classes: All class names of the manifest, sorted; ``Store.labels`` are positions in this list.
+        classes: The names of all known classes, sorted; ``Store.labels`` are positions in this list.
         counts: For each split ``images`` (of the manifest), ``rows`` (with tiles and copies) and ``copies``.
         data_hash: SHA-256 over the manifest's paths and file hashes.
         fit: How an image that is not square was made so.
@@ -38,6 +39,8 @@ class StoreInfo:
         size: Side of the square rows, in pixels.
         tile_above: A page whose longer side is over this many times ``size`` was tiled.
         tiles: Rows of a tiled page.
+        unknown_classes: The names of the classes held out of training, sorted; in the split ``unknown``,
+            ``Store.labels`` are positions in ``classes + unknown_classes``.
     """
 
     channels: int
@@ -50,6 +53,12 @@ class StoreInfo:
     size: int
     tile_above: float
     tiles: int
+    unknown_classes: list[str] = field(default_factory=list)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The folders of the store."""
+        return (*SPLITS, UNKNOWN) if self.unknown_classes else SPLITS
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,7 @@ class Store:
 
     Attributes:
         images: (N, size, size, C) uint8, memory-mapped.
-        labels: (N,) int64, positions in ``StoreInfo.classes``.
+        labels: (N,) int64, positions in ``StoreInfo.classes`` (see there for unknown ones).
         index: N rows with the columns ``image_id, copy, tile, label, group, cluster, within_group``; copy 0 is the
             original, copies 1, 2, ... are augmented; tile 0 is the whole image where a page was not tiled.
     """
@@ -79,7 +88,7 @@ class Store:
         """Open a split's folder without reading its pixels.
 
         Args:
-            folder: ``<store>/train``, ``<store>/val`` or ``<store>/test``.
+            folder: ``<store>/train``, ``<store>/val``, ``<store>/test`` or ``<store>/unknown``.
 
         Raises:
             DataError: A file is missing or broken, or the three files do not have the same number of rows.
@@ -110,8 +119,8 @@ def read_info(store_root: Path) -> StoreInfo:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error})", "run the augment stage") from None
-    expected = {field.name for field in fields(StoreInfo)}
-    if not isinstance(raw, dict) or set(raw) != expected:
+    expected = {key.name for key in fields(StoreInfo)}
+    if not isinstance(raw, dict) or set(raw) | {"unknown_classes"} != expected:  # older stores hold no unknown class
         raise DataError(f"{path}: not written by this version of Twinfolio", "run the augment stage again")
     return StoreInfo(**raw)
 
@@ -184,10 +193,12 @@ def rows_per_class(store_root: Path) -> pd.DataFrame:
     """What the store holds of each class.
 
     Returns:
-        A row a class: ``class, train_originals, train_copies, val, test`` (rows, so a tiled page counts each tile).
+        A row a class, unknown ones last: ``class, train_originals, train_copies, val, test`` and, where there are
+        unknown ones, ``unknown`` (rows, so a tiled page counts each tile).
     """
-    table = pd.DataFrame({"class": read_info(store_root).classes})
-    for split in SPLITS:
+    info = read_info(store_root)
+    table = pd.DataFrame({"class": [*info.classes, *info.unknown_classes]})
+    for split in info.splits:
         index = Store.open(store_root / split).index
         originals, copies = (index["label"][mask].value_counts() for mask in (index["copy"] == 0, index["copy"] > 0))
         if split == "train":

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from twinfolio.data.manifest import UNKNOWN
 from twinfolio.data.store import INDEX_COLUMNS, Fit, Policy, StoreInfo
 from twinfolio.data.tiling import tile_count
 
@@ -119,9 +120,10 @@ def describe(manifest: pd.DataFrame, plans: dict[str, pd.DataFrame], rendering: 
         }
         for split, plan in plans.items()
     }
+    unknown = manifest["split"] == UNKNOWN
     return StoreInfo(
         channels=rendering.channels,
-        classes=sorted(manifest["label"].unique().tolist()),
+        classes=sorted(manifest["label"][~unknown].unique().tolist()),
         counts=counts,
         data_hash=data_hash(manifest),
         fit=rendering.fit,
@@ -130,6 +132,7 @@ def describe(manifest: pd.DataFrame, plans: dict[str, pd.DataFrame], rendering: 
         size=rendering.size,
         tile_above=float(rendering.tile_above),
         tiles=rendering.tiles,
+        unknown_classes=sorted(manifest["label"][unknown].unique().tolist()),
     )
 
 

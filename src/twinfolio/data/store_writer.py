@@ -24,7 +24,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from twinfolio.data.images import UnreadableImageError, decode
-from twinfolio.data.manifest import SPLITS
+from twinfolio.data.manifest import SPLITS, UNKNOWN
 from twinfolio.data.store import INFO_FILE, StoreInfo, fit_image
 from twinfolio.data.store_plan import ImageTask, Rendering, describe, plan_rows, tasks_of
 from twinfolio.data.tiling import cut_tiles, decode_target, tile_count
@@ -47,8 +47,8 @@ def write_store(
 ) -> StoreInfo:
     """Write the whole store.
 
-    Validation and test hold each image once. Train holds the originals in the manifest's order, then the copies.
-    The same arguments give the same bytes, whatever the number of workers.
+    Train holds the originals in the manifest's order, then the copies. All other splits hold each image once. The same
+    arguments give the same bytes, whatever the number of workers.
 
     Args:
         manifest: The split's manifest.
@@ -69,13 +69,14 @@ def write_store(
         split: plan_rows(
             manifest[manifest["split"] == split], rendering, per_class, max_copies if split == "train" else 0
         )
-        for split in SPLITS
+        for split in (*SPLITS, UNKNOWN)
+        if split != UNKNOWN or (manifest["split"] == UNKNOWN).any()
     }
     info = describe(manifest, plans, rendering)
     rows = sum(len(plan) for plan in plans.values())
     with _replacing(target, rows * int(np.prod(rendering.row_shape))) as partial_dir:
         for split, plan in plans.items():
-            _write_tables(partial_dir / split, plan, info.classes)
+            _write_tables(partial_dir / split, plan, [*info.classes, *info.unknown_classes])
             _allocate(partial_dir / split / "images.npy", (len(plan), *rendering.row_shape))
         _write_images(manifest, plans, data_dir, partial_dir, rendering, workers)
         text = json.dumps(asdict(info), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
@@ -197,8 +198,8 @@ def _allocate(path: Path, shape: tuple[int, ...]) -> None:
 
 def _write_tables(folder: Path, plan: pd.DataFrame, classes: list[str]) -> None:
     folder.mkdir()
-    labels = np.searchsorted(np.array(classes, dtype=str), plan["label"].to_numpy(dtype=str)).astype(np.int64)
-    np.save(folder / "labels.npy", labels)
+    place = {label: number for number, label in enumerate(classes)}
+    np.save(folder / "labels.npy", np.array([place[label] for label in plan["label"]], dtype=np.int64))
     plan.to_csv(folder / "index.csv", index=False, encoding="utf-8", lineterminator="\n")
 
 

@@ -102,6 +102,28 @@ def bootstrap_interval(
     return bootstrap_ratio(array, np.ones_like(array), groups, n, seed, confidence)
 
 
+def bootstrap_share(
+    hits: ArrayLike, groups: ArrayLike, n: int = 1000, seed: int = 0, confidence: float = 0.95
+) -> Interval:
+    """Interval of the share of rows that hold.
+
+    Where all of them do, or none, no resample differs and a bootstrap would claim certainty: then Wilson's interval
+    with a trial a group.
+
+    Args:
+        hits: Whether each row holds (N,).
+        groups: Group of each row (N,).
+        n: Resamples.
+        seed: Seed of the resamples.
+        confidence: Coverage.
+    """
+    array = np.asarray(hits, dtype=np.bool_)
+    if array.all() or not array.any():
+        trials = len(np.unique(np.asarray(groups)))
+        return wilson_interval(trials if array.any() else 0, trials, confidence)
+    return bootstrap_interval(array, groups, n, seed, confidence)
+
+
 def bootstrap_ratio(
     numerator: ArrayLike,
     denominator: ArrayLike,

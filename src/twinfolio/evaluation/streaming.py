@@ -48,18 +48,35 @@ def streaming_ties(
     """
     left, right = codes(queries.labels, gallery.labels)
     order, columns = np.argsort(left, kind="stable"), np.argsort(right, kind="stable")
-    alike = [(queries.ids, gallery.ids), (queries.clusters, gallery.clusters)]
-    if own_group == "excluded":
-        alike.append((queries.groups, gallery.groups))
-    same = [_Same(pair, columns) for pair in alike]
+    excluded = excluded_pairs(queries, gallery, own_group, columns)
     relevant = _Same((queries.labels, gallery.labels), columns)
     parts, rows = [], []
     for tile in range(query_tiles(len(queries))) if tiles is None else tiles:
         mine = order[tile * TILE_QUERIES : (tile + 1) * TILE_QUERIES]
-        barred = _union([pairs.of(mine) for pairs in same], len(columns))
-        parts.append(_tile_ties(scores, mine, columns, relevant.of(mine), barred))
+        parts.append(_tile_ties(scores, mine, columns, relevant.of(mine), excluded(mine)))
         rows.append(mine)
     return np.concatenate(rows), _joined(parts)
+
+
+def excluded_pairs(
+    queries: Items, gallery: Items, own_group: OwnGroup, columns: Integers
+) -> Callable[[Integers], Integers]:
+    """Pairs that never count, as ``retrieval_protocol.exclusions`` marks them, listed for some queries at a time.
+
+    Args:
+        queries: Q images.
+        gallery: M images.
+        own_group: Whether the query's own group may be found.
+        columns: The gallery's rows (M,) in the order they will be gone through.
+
+    Returns:
+        From rows of the queries (q,) to the pairs (P, 2), each once: place in these rows, place in ``columns``.
+    """
+    alike = [(queries.ids, gallery.ids), (queries.clusters, gallery.clusters)]
+    if own_group == "excluded":
+        alike.append((queries.groups, gallery.groups))
+    same = [_Same(pair, columns) for pair in alike]
+    return lambda rows: _union([pairs.of(rows) for pairs in same], len(columns))
 
 
 class _Same:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from twinfolio.params.section import Count, Fraction, Section
 
@@ -45,6 +45,17 @@ class SplitParams(Section):
     """CSV with columns ``path,group`` instead of a pattern."""
     near_duplicate_bits: int = Field(default=4, ge=0, le=16)
     """Two images of one class whose 64-bit perceptual hashes differ in at most this many bits travel together."""
+    unknown_classes: int | list[str] = 0
+    """Classes held out of training altogether, for open-set evaluation: how many (drawn by the seed among those of two
+    groups or more), or the names of their folders. All others are split as if these were not there."""
+
+    @field_validator("unknown_classes", mode="before")
+    @classmethod
+    def _number_or_names(cls, value: Any) -> Any:
+        number = type(value) is int and value >= 0
+        if not number and not (isinstance(value, list) and all(isinstance(name, str) for name in value)):
+            raise ValueError(f"{value!r} is neither a number of classes nor a list of class folders (digits in quotes)")
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -2,6 +2,7 @@ import logging
 import shutil
 
 import pytest
+from PIL import Image
 
 from twinfolio.data.building import build_manifest
 from twinfolio.data.manifest import write_manifest
@@ -94,3 +95,71 @@ def test_real_manuscripts_by_page(real_data):
     assert {key: data.counts[key] for key in expected} == expected
     own = data.manifest[data.manifest["within_group"] == 0]
     assert (own.groupby("group")["split"].nunique() == 1).all()
+
+
+def _held_out(root, unknown, **options):
+    return build_manifest(root, unknown_classes=unknown, workers=1, **options)
+
+
+@pytest.mark.parametrize("protocol", ["random", "blocks"])
+def test_known_classes_are_split_as_if_the_unknown_ones_were_not_there(class_folders, tmp_path, protocol):
+    root = class_folders({"a": 13, "b": 9, "c": 7, "d": 11})
+    shutil.copy(root / "a" / "p1.png", root / "b" / "copy.png")  # a picture of three classes
+    shutil.copy(root / "a" / "p1.png", root / "c" / "copy.png")
+    with_key = _held_out(root, ["a", "d"], protocol=protocol, group_pattern=r"p\d")
+    shutil.rmtree(root / "a")
+    shutil.rmtree(root / "d")
+    without = build_manifest(root, protocol=protocol, group_pattern=r"p\d", workers=1).manifest
+    known = with_key.manifest[with_key.manifest["split"] != "unknown"].reset_index(drop=True)
+    assert known.to_dict("list") == without.to_dict("list")
+    unknown = with_key.manifest[with_key.manifest["split"] == "unknown"]
+    assert unknown["label"].value_counts().to_dict() == {"a": 12, "d": 11}
+    assert (unknown["within_group"] == 0).all()
+    assert with_key.left_out.values.tolist() == [["a/p1.png", "shows the same as c/copy.png of a known class"]]
+    assert with_key.classes.set_index("label").loc["a", ["images", "train", "unknown"]].tolist() == [12, 0, 12]
+    expected = {"classes": 4, "classes_unknown": 2, "unknown": 23, "left_out": 1, "pairs_under_two_labels": 2}
+    assert {key: with_key.counts[key] for key in expected} == expected
+    write_manifest(with_key.manifest, tmp_path / "manifest.csv")
+
+
+def test_known_images_linked_through_an_unknown_one_alone_stay_apart(class_folders, tmp_path):
+    """b/twin ~ a/p0 = u/p0 ~ u/near = c/near: without u nothing links a and c."""
+    root = class_folders({"a": 6, "c": 6, "u": 6})
+    shutil.copy(root / "a" / "p0.png", root / "u" / "copy.png")
+    with Image.open(root / "a" / "p0.png") as image:
+        image.point(lambda level: min(255, level + 3)).save(root / "u" / "near.png")
+    shutil.copy(root / "u" / "near.png", root / "c" / "near.png")
+    joined = build_manifest(root, workers=1).manifest.set_index("image_id")["cluster"]
+    assert joined["a/p0"] == joined["c/near"]
+    data = _held_out(root, ["u"])
+    apart = data.manifest.set_index("image_id")["cluster"]
+    assert apart["a/p0"] != apart["c/near"]
+    assert set(data.left_out["path"]) == {"u/copy.png", "u/near.png"}
+
+
+def test_a_near_duplicate_of_a_known_image_is_not_unknown(class_folders):
+    root = class_folders({"a": 6, "b": 6, "u": 3})
+    with Image.open(root / "a" / "p0.png") as image:
+        image.point(lambda level: min(255, level + 3)).save(root / "u" / "near.png")
+    data = _held_out(root, ["u"])
+    assert data.left_out.values.tolist() == [["u/near.png", "shows the same as a/p0.png of a known class"]]
+
+
+def test_an_unknown_class_of_copies_alone_stops(class_folders):
+    root = class_folders({"a": 3, "b": 3})
+    shutil.copytree(root / "a", root / "u")
+    with pytest.raises(DataError, match=r"every image of u also lies in the folder of a known class; hold out both"):
+        _held_out(root, ["u"])
+    assert set(_held_out(root, 0).manifest["label"]) == {"a", "b", "u"}
+
+
+def test_a_number_draws_by_the_splits_seed_and_the_log_names_the_classes(class_folders, caplog):
+    root = class_folders({"a": 4, "b": 4, "c": 4, "d": 4, "single": 1})
+    with caplog.at_level(logging.INFO, logger="twinfolio"):
+        data = _held_out(root, 2)
+    names = sorted(set(data.manifest["label"][data.manifest["split"] == "unknown"]))
+    assert len(names) == 2
+    assert f"8 images are held out of training, with their classes: {', '.join(names)}" in caplog.text
+    assert "2 of 3 classes have test images" in caplog.text
+    draws = [set(_held_out(root, 2, seed=seed).manifest.query("split == 'unknown'")["label"]) for seed in range(5)]
+    assert any(draw != set(names) for draw in draws)

@@ -32,6 +32,12 @@ def test_a_manifest_comes_back_as_it_was_written_with_text_as_text(tmp_path):
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["manifest.csv"]
 
 
+def test_a_class_may_be_unknown_as_a_whole(tmp_path):
+    unknown = _manifest(split=["train", "unknown", "test"], within_group=[0, 0, 0])
+    write_manifest(unknown, tmp_path / "manifest.csv")
+    assert read_manifest(tmp_path / "manifest.csv")["split"].tolist() == ["train", "unknown", "test"]
+
+
 def test_the_order_of_rows_and_columns_does_not_change_the_file(tmp_path):
     write_manifest(_manifest(), tmp_path / "a.csv")
     write_manifest(_manifest().iloc[[2, 0, 1], ::-1], tmp_path / "b.csv")
@@ -47,6 +53,15 @@ def test_the_order_of_rows_and_columns_does_not_change_the_file(tmp_path):
         ({"label": ["001", "NA", "other"]}, "label is not the first folder"),
         ({"within_group": [1, 1, 0]}, "within_group is set outside val"),
         ({"within_group": [0, 2, 0]}, "within_group is not 0 or 1"),
+        (
+            {
+                "path": ["001/a.jpg", "001/b.jpg", 'null/"d".jpg'],
+                "label": ["001", "001", "null"],
+                "split": ["train", "unknown", "test"],
+                "within_group": [0, 0, 0],
+            },
+            "its class is both known and unknown",
+        ),
         ({"cluster": ["001/a", "001/a", 'null/"d"']}, "its duplicate cluster crosses splits"),
     ],
 )

@@ -187,6 +187,47 @@ def test_grey_rows_have_one_channel(source, tmp_path):
     assert np.unique(images).tolist() == [round(0.299 * 30 + 0.587 * 30 + 0.114 * 200)]
 
 
+@pytest.fixture(scope="module")
+def with_unknown(source, tmp_path_factory) -> Path:
+    """The same store with class b held out."""
+    manifest, folder = source
+    target = tmp_path_factory.mktemp("unknown") / "store"
+    split = manifest["split"].where(manifest["label"] != "b", "unknown")
+    write_store(manifest.assign(split=split), folder, target, SMALL, workers=1)
+    return target
+
+
+def test_unknown_classes_have_a_folder_of_their_own_and_known_ones_keep_their_rows(source, written, with_unknown):
+    info, store = read_info(with_unknown), Store.open(with_unknown / "unknown")
+    assert (info.classes, info.unknown_classes) == (["NA", "a"], ["b"])
+    assert info.splits == ("train", "val", "test", "unknown")
+    assert info.counts["unknown"] == {"images": 5, "rows": 8, "copies": 0}  # a page of four tiles
+    assert (np.array([*info.classes, *info.unknown_classes])[store.labels] == "b").all()
+    assert (store.index["copy"] == 0).all()
+    assert info.data_hash == read_info(written).data_hash
+    for split in ("train", "val", "test"):
+        here, there = (Store.open(root / split) for root in (with_unknown, written))
+        kept = there.index["label"] != "b"
+        assert np.array_equal(here.images, there.images[kept])
+        assert [info.classes[label] for label in here.labels] == there.index["label"][kept].tolist()
+
+
+def test_the_table_of_classes_lists_unknown_ones_last(with_unknown):
+    table = rows_per_class(with_unknown)
+    assert table["class"].tolist() == ["NA", "a", "b"]
+    assert table.set_index("class").loc["b"].tolist() == [0, 0, 0, 0, 8]
+    assert table["unknown"].tolist() == [0, 0, 8]
+
+
+def test_without_unknown_classes_there_is_no_such_folder_and_an_older_store_opens(written, tmp_path):
+    assert not (written / "unknown").exists()
+    assert read_info(written).splits == ("train", "val", "test")
+    older = json.loads((written / "store.json").read_text())
+    assert older.pop("unknown_classes") == []
+    (tmp_path / "store.json").write_text(json.dumps(older))
+    assert read_info(tmp_path) == read_info(written)
+
+
 def test_store_json_says_what_the_store_is(source, written):
     info = read_info(written)
     assert (info.size, info.fit, info.channels, info.policy, info.has_groups) == (32, "pad", 3, "pages", True)

@@ -12,6 +12,7 @@ from twinfolio.evaluation.significance import (
     bootstrap_interval,
     bootstrap_macro,
     bootstrap_ratio,
+    bootstrap_share,
     bootstrap_statistic,
     bootstrap_totals,
     group_totals,
@@ -159,3 +160,11 @@ def test_wilsons_interval_of_nothing_is_everything_and_of_the_impossible_an_erro
     assert wilson_interval(0, 0) == (0, 1)
     with pytest.raises(ValueError, match="3 successes"):
         wilson_interval(3, 2)
+
+
+def test_a_share_has_the_bootstraps_interval_and_wilsons_where_no_resample_differs():
+    groups = np.repeat(np.arange(8), 3)
+    hits = np.random.default_rng(0).random(24) < 0.5
+    assert bootstrap_share(hits, groups, 100) == bootstrap_interval(hits, groups, 100)
+    assert bootstrap_share(np.ones(24), groups) == wilson_interval(8, 8)
+    assert bootstrap_share(np.zeros(24), groups, confidence=0.9) == wilson_interval(0, 8, 0.9)

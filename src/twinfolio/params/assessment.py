@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from twinfolio.params.section import Count, Fraction, Section
+from twinfolio.params.section import Count, Fraction, Section, Share
+
+Method = Literal["whitening", "views", "query_expansion", "database_augmentation", "reciprocal"]
 
 
 class TrainParams(Section):
@@ -14,6 +16,37 @@ class TrainParams(Section):
 
     refit: bool = False
     """Train it once more, on train and validation, with everything fixed before and thresholds kept."""
+
+
+class NeighboursParams(Section):
+    """Better neighbours without training: what is tried on validation; each list is a method's small grid."""
+
+    methods: list[Method] = Field(default=list(get_args(Method)))
+    """Methods of the ablation; an empty list keeps the plain ranking."""
+    latency_ms: float = Field(default=50.0, gt=0)
+    """What a method may add to one query; costs are rounded to 1, 2, 5, 10, ... ms first."""
+    repeats: Count = 30
+    """Single queries that a time is the median of."""
+    dims: list[Count] = Field(default=[64, 128, 256], min_length=1)
+    """whitening: dimensions kept; more than the embedding has means all."""
+    shrinkage: list[Share] = Field(default=[0.0, 0.1], min_length=1)
+    """whitening: share of the identity in the covariance."""
+    per_side: list[Count] = Field(default=[2], min_length=1)
+    """views: crops along each side beside the whole image; 1: the centre, 2: the corners, 3: nine."""
+    crop: list[Fraction] = Field(default=[0.75], min_length=1)
+    """views: side of a crop as a share of the image's."""
+    neighbours: list[Count] = Field(default=[2, 5], min_length=1)
+    """query_expansion, database_augmentation: neighbours that a vector is blended with."""
+    alpha: list[Annotated[float, Field(ge=0)]] = Field(default=[1.0, 3.0], min_length=1)
+    """query_expansion, database_augmentation: a neighbour's weight is similarity^alpha."""
+    k1: list[Count] = Field(default=[10, 20], min_length=1)
+    """reciprocal: neighbours whose reciprocity is asked."""
+    k2: list[Count] = Field(default=[3, 6], min_length=1)
+    """reciprocal: neighbours, the image itself among them, whose encodings are averaged."""
+    weight: list[Fraction] = Field(default=[0.3], min_length=1)
+    """reciprocal: share of the first similarity in the final one."""
+    candidates: Count = 100
+    """reciprocal: images that are ranked again."""
 
 
 class CompareParams(Section):
@@ -33,6 +66,8 @@ class CompareParams(Section):
     """Resamples behind every interval."""
     confidence: Fraction = 0.95
     """Coverage of the intervals."""
+    neighbours: NeighboursParams = NeighboursParams()
+    """What is tried to make its neighbours better."""
 
 
 class CalibrateParams(Section):

@@ -1,0 +1,147 @@
+"""What every recipe is judged on: the champion, its head, and validation against train, timed."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twinfolio.assessment.embeddings import GALLERY, embed_originals, load_embeddings
+from twinfolio.assessment.images import ImageSet, originals
+from twinfolio.assessment.judgement import Resampling
+from twinfolio.assessment.systems import System
+from twinfolio.data.store import Store
+from twinfolio.errors import ModelError
+from twinfolio.evaluation.retrieval_protocol import Items, OwnGroup, RetrievalResult, retrieval_protocol
+from twinfolio.retrieval.prepared import PreparedGallery, RecipeScores
+from twinfolio.retrieval.recipe import BuildScorer, Recipe
+from twinfolio.retrieval.scorers import build_scorer
+from twinfolio.retrieval.views import Views
+
+_K = 10
+_WARM_UP = 2
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every recipe is judged on.
+
+    Attributes:
+        system: Embeds images.
+        build: The head's scorer.
+        stores: ``train`` and ``val``.
+        parts: Their original images.
+        vectors: Views -> split -> (R, D); holds at least the plain ones, under None.
+        resampling: How intervals are made.
+        repeats: Single queries that a time is the median of.
+        clock: Seconds.
+    """
+
+    system: System
+    build: BuildScorer
+    stores: dict[str, Store]
+    parts: dict[str, ImageSet]
+    vectors: dict[Views | None, dict[str, np.ndarray]]
+    resampling: Resampling
+    repeats: int
+    clock: Callable[[], float] = time.perf_counter
+
+    def embedded(self, views: Views | None) -> dict[str, np.ndarray]:
+        """Split -> (R, D) under some views, computed once."""
+        if views not in self.vectors:
+            seen = replace(self.system, embed=Recipe(views=views).forward(self.system.embed))
+            self.vectors[views] = {
+                split: embed_originals(seen, self.stores[split].images, self.parts[split], f"{split} in views")
+                for split in GALLERY
+            }
+        return self.vectors[views]
+
+    def prepared(self, recipe: Recipe) -> PreparedGallery:
+        """Train under a recipe."""
+        train = self.parts["train"]
+        return PreparedGallery(recipe, self.embedded(recipe.views)["train"], train.row_image, self.build)
+
+    def retrieval(self, gallery: PreparedGallery) -> RetrievalResult:
+        """Validation against train; the query's own group is no answer and lends no evidence."""
+        queries, train = self.parts["val"], self.parts["train"].items
+        vectors = self.embedded(gallery.recipe.views)["val"]
+        ranked = RecipeScores(gallery, vectors, queries.row_image, barred_images(queries.items, train))
+        return retrieval_protocol(ranked(np.arange(len(queries)), np.arange(len(train))), queries.items, train)
+
+    def embed_ms(self, views: Views | None) -> float:
+        """Median time to embed one image."""
+        forward = Recipe(views=views).forward(self.system.embed)
+        images, of = self.stores["val"].images, self.parts["val"]
+        return self._median_ms(lambda query: forward(np.asarray(images[of.rows[of.row_image == query]])))
+
+    def rank_ms(self, gallery: PreparedGallery) -> float:
+        """Median time from the embeddings of one query to its top 10."""
+        vectors, owner = self.embedded(gallery.recipe.views)["val"], self.parts["val"].row_image
+        return self._median_ms(lambda query: gallery.search(vectors[owner == query], _K))
+
+    def _median_ms(self, task: Callable[[int], object]) -> float:
+        seconds = []
+        for repeat in range(_WARM_UP + self.repeats):
+            start = self.clock()
+            task(repeat % len(self.parts["val"]))
+            seconds.append(self.clock() - start)
+        return 1000 * statistics.median(seconds[_WARM_UP:])
+
+
+def open_bench(
+    system: System, build: BuildScorer, store_root: Path, embeddings: Path, resampling: Resampling, repeats: int
+) -> Bench:
+    """A bench for the champion.
+
+    Args:
+        system: The champion.
+        build: Its head, see ``head_builder``.
+        store_root: Only its ``train`` and ``val`` are opened.
+        embeddings: The champion's file of ``embed_gallery``.
+        resampling: How intervals are made.
+        repeats: Single queries that a time is the median of.
+    """
+    stores = {split: Store.open(store_root / split) for split in GALLERY}
+    parts = {split: originals(store) for split, store in stores.items()}
+    vectors = {split: load_embeddings(embeddings, split, parts[split]) for split in GALLERY}
+    return Bench(system, build, stores, parts, {None: vectors}, resampling, repeats)
+
+
+def head_builder(folder: Path) -> BuildScorer:
+    """The head of a model folder as a function from a gallery to its scorer; torch is not needed.
+
+    Raises:
+        ModelError: The model has no head.
+    """
+    from safetensors import safe_open
+
+    config: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    if config["head"] is None:
+        raise ModelError(f"{folder}: this model has no head", "give a Siamese model")
+    with safe_open(folder / "model.safetensors", framework="numpy") as file:
+        names = [name for name in file.keys() if name.startswith("head.")]  # noqa: SIM118  # no mapping
+        state = {name.removeprefix("head."): file.get_tensor(name) for name in names}
+    return lambda gallery: build_scorer(config["head"], config["distance"], state, gallery)
+
+
+def barred_images(queries: Items, gallery: Items, own_group: OwnGroup = "excluded") -> list[np.ndarray]:
+    """For each query the gallery images that are it, its duplicates or, where excluded, of its group.
+
+    The same pairs as ``retrieval_protocol.exclusions``, as lists: nothing here is queries x gallery.
+    """
+    sides = [(queries.ids, gallery.ids), (queries.clusters, gallery.clusters)]
+    if own_group == "excluded":
+        sides.append((queries.groups, gallery.groups))
+    lists: list[list[np.ndarray]] = [[] for _ in range(len(queries))]
+    for ours, theirs in sides:
+        order = np.argsort(theirs, kind="stable")
+        low, high = (np.searchsorted(theirs[order], ours, side=side) for side in ("left", "right"))
+        for query, found in enumerate(lists):
+            found.append(order[low[query] : high[query]])
+    return [np.unique(np.concatenate(found)).astype(np.int64) for found in lists]

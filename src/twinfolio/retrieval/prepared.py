@@ -1,0 +1,254 @@
+"""A gallery prepared under a recipe: the one definition of an answer, for evaluation and for serving."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinfolio.retrieval.expansion import Expansion, blend
+from twinfolio.retrieval.recipe import BuildScorer, Recipe
+from twinfolio.retrieval.scorers import Floats, Scorer
+from twinfolio.retrieval.search import CANDIDATES_A_PLACE, candidates, settle
+
+Integers = NDArray[np.int64]
+Doubles = NDArray[np.float64]
+Near = Callable[[Floats, int], Integers]
+"""From vectors (T, K) and a number of places to gallery rows (T, places), likely the nearest; -1 for none."""
+NOTHING = np.empty(0, np.int64)
+
+
+class PreparedGallery:
+    """Images ranked for a query under a recipe; the score of two images is the mean over all pairs of their tiles.
+
+    A query never takes evidence from the images barred to it: they are no answer, no neighbour it is blended with, no
+    candidate of its re-ranking, and where a gallery image was blended with one, the query sees it without.
+
+    Args:
+        recipe: What is done.
+        vectors: (R, D), embedded under the recipe's views.
+        image_of_row: (R,) the image 0..M-1 that each row is a tile of; every image has a row.
+        build: The head's scorer.
+    """
+
+    def __init__(self, recipe: Recipe, vectors: Floats, image_of_row: Integers, build: BuildScorer) -> None:
+        self.recipe, self.image_of_row = recipe, np.asarray(image_of_row, dtype=np.int64)
+        self.build = recipe.scorer(build)
+        counts = np.bincount(self.image_of_row)
+        self.n_images, self.most_tiles = len(counts), int(counts.max())
+        self.rows_of_image = np.split(np.argsort(self.image_of_row, kind="stable"), np.cumsum(counts)[:-1])
+        self.own = recipe.transform(vectors)
+        """(R, K) before any blending."""
+        self.scorer: Scorer = self.build(self.own)
+        self.near: Near = self._exact
+        """An approximate index over ``vectors`` may be put in its place."""
+        self.lists, self.weights = np.empty((self.n_images, 0), np.int64), np.empty((self.n_images, 0))
+        if recipe.augmentation is not None:
+            self._augment(recipe.augmentation)
+
+    @property
+    def vectors(self) -> Floats:
+        """(R, K) that are searched."""
+        return self.scorer.gallery
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that stay in memory: vectors, and what the recipe keeps beside them."""
+        blended = self.vectors.nbytes + self.lists.nbytes + self.weights.nbytes if self.recipe.augmentation else 0
+        whitening = self.recipe.whitening
+        learned = 0 if whitening is None else whitening.mean.nbytes + whitening.projection.nbytes
+        return self.own.nbytes + blended + learned
+
+    def search(self, tiles: Floats, k: int, barred: Integers = NOTHING) -> tuple[Integers, Doubles]:
+        """The first k images of one query.
+
+        Args:
+            tiles: (T, D), the query's tiles, embedded under the recipe's views.
+            k: Images wanted; fewer come where there are fewer.
+            barred: Images it must not find or learn from.
+
+        Returns:
+            Images (k,) and their scores (k,), falling; ties by image.
+        """
+        query = self.query(tiles, barred)
+        reciprocal = self.recipe.reciprocal
+        if reciprocal is None:
+            return self.nearest(query, k, barred)
+        images, scores = self.nearest(query, max(k, reciprocal.candidates), barred)
+        final = self.recipe.unranked(scores)
+        first = images[: reciprocal.candidates]
+        final[: len(first)] = self._reranked(query, first, scores[: len(first)], barred)
+        settled, found = settle(final[None], images[None], min(k, len(images)))
+        return found[0], settled[0]
+
+    def query(self, tiles: Floats, barred: Integers = NOTHING) -> Floats:
+        """A query's tiles (T, D) as they are compared (T, K): whitened, and blended with its neighbours."""
+        query, how = self.recipe.transform(tiles), self.recipe.expansion
+        if how is None:
+            return query
+        images, scores = self.nearest(query, how.n, barred)
+        return blend(query, self._means(images, barred), how.weights(self.recipe.similarity(scores)))
+
+    def nearest(self, query: Floats, n: int, barred: Integers = NOTHING) -> tuple[Integers, Doubles]:
+        """The first n images by the scores of vectors alone, for a query as ``query`` gives it."""
+        if not len(query) or not self.n_images:
+            return NOTHING, np.empty(0)
+        rows = self.near(query, self._places(n, len(barred)))
+        return self._best(query, rows, n, barred)
+
+    def overrides(self, query: Floats, barred: Integers = NOTHING) -> tuple[Integers, Doubles]:
+        """Images whose final score is not that of ``unranked`` vectors' scores, and their final scores."""
+        touched = np.setdiff1d(self._touched(barred), barred)
+        scores = self.recipe.unranked(self._scores(query, touched, barred))
+        if self.recipe.reciprocal is None:
+            return touched, scores
+        images, first = self.nearest(query, self.recipe.reciprocal.candidates, barred)
+        other = ~np.isin(touched, images)
+        final = self._reranked(query, images, first, barred)
+        return np.concatenate([images, touched[other]]), np.concatenate([final, scores[other]])
+
+    def _places(self, n: int, n_barred: int) -> int:
+        return min(len(self.image_of_row), (CANDIDATES_A_PLACE * n + n_barred) * self.most_tiles)
+
+    def _exact(self, query: Floats, places: int) -> Integers:
+        return candidates(self.scorer, query, places)
+
+    def _best(self, query: Floats, rows: Integers, n: int, barred: Integers) -> tuple[Integers, Doubles]:
+        found = np.unique(self.image_of_row[rows[rows >= 0]])
+        # without what it was blended with an image may come nearer
+        images = np.setdiff1d(np.union1d(found, self._touched(barred)), barred)
+        if not len(images):
+            return NOTHING, np.empty(0)
+        scores = self._scores(query, images, barred)
+        settled, order = settle(scores[None], images[None], min(n, len(images)))
+        return order[0], settled[0]
+
+    def _scores(self, query: Floats, images: Integers, barred: Integers) -> Doubles:
+        """Scores of vectors (I,) by the head's own definition: the mean over all pairs of tiles."""
+        if not len(images):
+            return np.empty(0)
+        rows = [self.rows_of_image[image] for image in images]
+        every = np.concatenate(rows)
+        if np.isin(images, self._touched(barred)).any():
+            scorer, every = self.build(self._rows(images, barred)), np.arange(len(every))
+        else:
+            scorer = self.scorer
+        pairs = scorer.paired(query, np.tile(every, (len(query), 1))).astype(np.float64)
+        return _means_of_parts(pairs.mean(0), [len(part) for part in rows])
+
+    def _reranked(self, query: Floats, images: Integers, scores: Doubles, barred: Integers) -> Doubles:
+        """Final scores (I,) of the candidates of one query."""
+        how = self.recipe.reciprocal
+        assert how is not None
+        if not len(images):
+            return np.empty(0)
+        rows, counts = self._rows(images, barred), [len(self.rows_of_image[image]) for image in images]
+        pairs = self.build(rows).pairwise(rows).astype(np.float64)
+        half = _means_of_parts(pairs, counts)
+        among = _means_of_parts(half.T, counts).T
+        similarity = np.ones((len(images) + 1,) * 2)
+        similarity[0, 1:] = similarity[1:, 0] = self.recipe.similarity(scores)
+        similarity[1:, 1:] = self.recipe.similarity((among + among.T) / 2)
+        return how.scores(similarity)
+
+    def _augment(self, how: Expansion) -> None:
+        """Blend every image's tiles with the means of its neighbours."""
+        n = min(how.n, self.n_images - 1)
+        self.lists, self.weights = np.full((self.n_images, n), -1), np.zeros((self.n_images, n))
+        block = max(1, 4096 // self.most_tiles)
+        for start in range(0, self.n_images, block) if n else ():
+            part = range(start, min(start + block, self.n_images))
+            tiles = np.concatenate([self.rows_of_image[image] for image in part])
+            rows, end = self.near(self.own[tiles], self._places(n, 1)), 0
+            for image in part:
+                begin, end = end, end + len(self.rows_of_image[image])
+                own = self.own[self.rows_of_image[image]]
+                found, scores = self._best(own, rows[begin:end], n, np.array([image]))
+                self.lists[image, : len(found)] = found
+                self.weights[image, : len(found)] = how.weights(self.recipe.similarity(scores))
+        blended = [self._blended(image, NOTHING) for image in range(self.n_images)]
+        vectors = np.empty_like(self.own)
+        vectors[np.concatenate(self.rows_of_image)] = np.concatenate(blended)
+        self.scorer = self.build(vectors)
+
+    def _blended(self, image: int, barred: Integers) -> Floats:
+        """An image's tiles as the gallery holds them, without what it has of barred images."""
+        members = self.lists[image]
+        weights = np.where((members < 0) | np.isin(members, barred), 0.0, self.weights[image])
+        return blend(self.own[self.rows_of_image[image]], self._own_means[members], weights)
+
+    @cached_property
+    def _own_means(self) -> Floats:
+        """Mean of each image's tiles (M, K) before any blending."""
+        if self.most_tiles == 1:
+            return self.own[np.concatenate(self.rows_of_image)]
+        return np.stack([self.own[rows].mean(0) for rows in self.rows_of_image])
+
+    def _touched(self, barred: Integers) -> Integers:
+        """Images that were blended with a barred one."""
+        if not len(barred) or not self.lists.size:
+            return NOTHING
+        return np.flatnonzero(np.isin(self.lists, barred).any(1))
+
+    def _rows(self, images: Integers, barred: Integers) -> Floats:
+        """The tiles (S, K) of some images as a query sees them."""
+        touched = set(self._touched(barred).tolist())
+        vectors = self.vectors
+        return np.concatenate(
+            [self._blended(i, barred) if i in touched else vectors[self.rows_of_image[i]] for i in images.tolist()]
+        )
+
+    def _means(self, images: Integers, barred: Integers) -> Floats:
+        """Mean of each image's tiles (I, K) as a query sees them."""
+        if not len(images):
+            return np.empty((0, self.own.shape[1]), np.float32)
+        counts = [len(self.rows_of_image[image]) for image in images]
+        return np.asarray(_means_of_parts(self._rows(images, barred).T, counts).T, dtype=np.float32)
+
+
+class RecipeScores:
+    """Scores of images under a recipe as ``evaluation.streaming.Scores``: any queries with any gallery images.
+
+    Args:
+        gallery: The prepared gallery.
+        tiles: (S, D) the queries' tiles, embedded under the recipe's views.
+        image_of_tile: (S,) the query 0..Q-1 of each.
+        barred: For each query the gallery images it must not find or learn from.
+    """
+
+    def __init__(
+        self, gallery: PreparedGallery, tiles: Floats, image_of_tile: Integers, barred: Sequence[Integers]
+    ) -> None:
+        self.gallery = gallery
+        counts = np.bincount(image_of_tile, minlength=len(barred))
+        rows = np.split(np.argsort(image_of_tile, kind="stable"), np.cumsum(counts)[:-1])
+        self.queries = [gallery.query(tiles[part], out) for part, out in zip(rows, barred, strict=True)]
+        self.special = [gallery.overrides(query, out) for query, out in zip(self.queries, barred, strict=True)]
+
+    def __call__(self, queries: Integers, images: Integers) -> Floats:
+        """Scores (q, m) float32; what is barred has a score too, and is left out by the protocol."""
+        tiles = [self.queries[query] for query in queries]
+        pairs = self._scorer(images).pairwise(np.concatenate(tiles)).astype(np.float64)
+        rows = [len(self.gallery.rows_of_image[image]) for image in images]
+        by_image = _means_of_parts(pairs, rows)
+        scores = self.gallery.recipe.unranked(_means_of_parts(by_image.T, [len(part) for part in tiles]).T)
+        place = np.full(self.gallery.n_images, -1)
+        place[images] = np.arange(len(images))
+        for row, query in enumerate(queries):
+            found, values = self.special[query]
+            here = place[found] >= 0
+            scores[row, place[found][here]] = values[here]
+        return scores.astype(np.float32)
+
+    def _scorer(self, images: Integers) -> Scorer:
+        rows = np.concatenate([self.gallery.rows_of_image[image] for image in images])
+        whole = len(rows) == len(self.gallery.vectors) and (rows == np.arange(len(rows))).all()
+        return self.gallery.scorer if whole else self.gallery.build(self.gallery.vectors[rows])
+
+
+def _means_of_parts(values: NDArray[np.floating], counts: Sequence[int]) -> Doubles:
+    """Means of neighbouring columns (..., S) -> (..., I), the i-th of ``counts[i]`` columns."""
+    starts = np.cumsum([0, *counts[:-1]])
+    return np.asarray(np.add.reduceat(values.astype(np.float64), starts, axis=-1) / np.asarray(counts))

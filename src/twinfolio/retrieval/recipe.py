@@ -1,0 +1,195 @@
+"""A recipe: what is done to embeddings and rankings, without training, before they are an answer.
+
+Layout of a saved one::
+
+    neighbours.json   the parts and what each is set to; null for a part that is left out
+    neighbours.npz    mean and projection of the whitening, where there is one
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinfolio.errors import ModelError
+from twinfolio.retrieval.embed import Forward
+from twinfolio.retrieval.expansion import Expansion
+from twinfolio.retrieval.reciprocal import Reciprocal
+from twinfolio.retrieval.scorers import DistanceScorer, Floats, Scorer
+from twinfolio.retrieval.views import Views
+from twinfolio.retrieval.whitening import Whitening, fit_whitening
+
+JSON, ARRAYS = "neighbours.json", "neighbours.npz"
+BuildScorer = Callable[[Floats], Scorer]
+"""From a gallery (M, D) to the head's scorer against it."""
+_MEND = "run the stage evaluate again"
+_Part = TypeVar("_Part")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The parts in the order they act; with none of them images are ranked by the head as it is.
+
+    Attributes:
+        views: Several views of each image are embedded, of queries and of the gallery.
+        whitening: Vectors are whitened and scored by cosine; the head is not asked, whose weights know other axes.
+        augmentation: Each gallery image is blended with its neighbours, once (database side).
+        expansion: Each query is blended with its neighbours and asked again.
+        reciprocal: The first candidates are ranked again.
+    """
+
+    views: Views | None = None
+    whitening: Whitening | None = None
+    augmentation: Expansion | None = None
+    expansion: Expansion | None = None
+    reciprocal: Reciprocal | None = None
+
+    @property
+    def name(self) -> str:
+        """The names of its parts, or ``plain``."""
+        return " + ".join(self._parts()) or "plain"
+
+    @property
+    def setting(self) -> str:
+        """What its parts are set to, in one line."""
+        return "; ".join(
+            ", ".join(f"{key} = {value}" for key, value in part.items()) for part in self._parts().values()
+        )
+
+    def embed(self, forward: Forward, images: NDArray[np.uint8]) -> Floats:
+        """Embeddings (N, D) of images (N, H, W, C) under the recipe's views: what an index keeps."""
+        return np.asarray(self.forward(forward)(images), dtype=np.float32)
+
+    def forward(self, forward: Forward) -> Forward:
+        """An embedder under the recipe's views."""
+        return forward if self.views is None else self.views.forward(forward)
+
+    def fitted(self, vectors: Floats) -> Recipe:
+        """The same recipe with its whitening learned from other embeddings (N, D), as for a model trained once more."""
+        if self.whitening is None:
+            return self
+        return replace(self, whitening=fit_whitening(vectors, self.whitening.dims, self.whitening.shrinkage))
+
+    def transform(self, vectors: Floats) -> Floats:
+        """Embeddings (N, D) as they are compared (N, K).
+
+        Raises:
+            ModelError: The whitening was learned from embeddings of another width.
+        """
+        whitening = self.whitening
+        if whitening is None:
+            return np.ascontiguousarray(vectors, dtype=np.float32)
+        if vectors.shape[1] != len(whitening.mean):
+            raise ModelError(
+                f"{JSON}: whitening of {len(whitening.mean)} dimensions, embeddings of {vectors.shape[1]}", _MEND
+            )
+        return whitening.apply(vectors)
+
+    def scorer(self, build: BuildScorer) -> BuildScorer:
+        """What scores transformed vectors: the head, or after a whitening the cosine."""
+        return build if self.whitening is None else _cosine
+
+    def similarity(self, scores: NDArray[Any]) -> NDArray[np.float64]:
+        """Scores as shares in [0, 1]: the head's logits by the logistic function; cosines, where below 0, as 0."""
+        from scipy.special import expit
+
+        wide = np.asarray(scores, dtype=np.float64)
+        return np.asarray(expit(wide) if self.whitening is None else np.clip(wide, 0, 1))
+
+    def unranked(self, scores: NDArray[Any]) -> NDArray[np.float64]:
+        """Final scores of images that no re-ranking reaches, from the scores of vectors."""
+        if self.reciprocal is None:
+            return np.asarray(scores, dtype=np.float64)
+        return np.asarray(self.reciprocal.weight * self.similarity(scores))
+
+    def save(self, folder: Path) -> None:
+        """Write ``neighbours.json`` and, where there is a whitening, ``neighbours.npz``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays = folder / ARRAYS
+        if self.whitening is None:
+            arrays.unlink(missing_ok=True)
+        else:
+            part = arrays.with_name(f".{ARRAYS}.part")
+            with part.open("wb") as file:
+                np.savez(file, mean=self.whitening.mean, projection=self.whitening.projection)
+            part.replace(arrays)
+        text = json.dumps(self.facts(), indent=1, sort_keys=True) + "\n"
+        part = folder / f".{JSON}.part"
+        part.write_text(text, encoding="utf-8")
+        part.replace(folder / JSON)
+
+    def facts(self) -> dict[str, Any]:
+        """What ``neighbours.json`` holds."""
+        names = ("views", "whitening", "augmentation", "expansion", "reciprocal")
+        return {"name": self.name, **dict.fromkeys(names), **self._facts()}
+
+    def _facts(self) -> dict[str, dict[str, Any]]:
+        """What each part that is there is set to, by attribute."""
+        parts: dict[str, Any] = {
+            name: getattr(self, name) for name in ("views", "augmentation", "expansion", "reciprocal")
+        }
+        found = {name: asdict(part) for name, part in parts.items() if part is not None}
+        if self.whitening is not None:
+            found["whitening"] = {"dims": self.whitening.dims, "shrinkage": self.whitening.shrinkage}
+        return found
+
+    def _parts(self) -> dict[str, dict[str, Any]]:
+        """The same under the names tables use, in the order the parts act."""
+        titles = {
+            "views": "views", "whitening": "whitening", "augmentation": "database augmentation",
+            "expansion": "query expansion", "reciprocal": "k-reciprocal",
+        }  # fmt: skip
+        facts = self._facts()
+        return {title: facts[name] for name, title in titles.items() if name in facts}
+
+
+def load_recipe(folder: Path) -> Recipe:
+    """Read what ``Recipe.save`` wrote.
+
+    Raises:
+        ModelError: A file is missing or damaged.
+    """
+    path = folder / JSON
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        recipe = Recipe(
+            views=_read(Views, raw["views"]),
+            augmentation=_read(Expansion, raw["augmentation"]),
+            expansion=_read(Expansion, raw["expansion"]),
+            reciprocal=_read(Reciprocal, raw["reciprocal"]),
+        )
+        facts = raw["whitening"]
+        return recipe if facts is None else replace(recipe, whitening=_read_whitening(folder / ARRAYS, facts))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: missing or damaged ({error})", _MEND) from None
+
+
+def _read(kind: Callable[..., _Part], facts: dict[str, Any] | None) -> _Part | None:
+    return None if facts is None else kind(**facts)
+
+
+def _read_whitening(path: Path, facts: dict[str, Any]) -> Whitening:
+    """The whitening, its arrays checked against each other."""
+    import zlib
+    from zipfile import BadZipFile
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            mean, projection = file["mean"], file["projection"]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        raise ModelError(f"{path}: missing or damaged ({error})", _MEND) from None
+    whole = mean.dtype == projection.dtype == np.float32 and projection.shape == (len(mean), facts["dims"])
+    if not whole or not (np.isfinite(mean).all() and np.isfinite(projection).all()):
+        raise ModelError(f"{path}: its arrays are not those that {JSON} names", _MEND)
+    return Whitening(float(facts["shrinkage"]), mean, projection)
+
+
+def _cosine(gallery: Floats) -> Scorer:
+    """Cosine similarity as a scorer: 1 - (1 - cosine)."""
+    return DistanceScorer(gallery, "cosine", 1.0, 1.0)

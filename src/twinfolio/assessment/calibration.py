@@ -1,4 +1,4 @@
-"""What a score is worth: fitted on validation, held to account on test."""
+"""What a score is worth: probabilities, class sets and a threshold for unknown classes, fitted on validation."""
 
 from __future__ import annotations
 
@@ -8,23 +8,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from twinfolio.assessment.judgement import Resampling
-from twinfolio.evaluation.calibration import (
-    Calibrator,
-    Reliability,
-    choose_calibrator,
-    ece_interval,
-    fit_temperature,
-    reliability,
-    shift_prior,
-    tempered,
-    threshold_at_fmr,
-)
-from twinfolio.evaluation.conformal import Conformal, coverage_report, fit_conformal
+from twinfolio.evaluation.calibration import Calibrator, choose_calibrator, fit_temperature, threshold_at_fmr
+from twinfolio.evaluation.conformal import Conformal, fit_conformal
 from twinfolio.evaluation.open_set import best_scores, impostor_scores
 from twinfolio.evaluation.retrieval_protocol import Items, exclusions, relevance
 from twinfolio.evaluation.streaming import Scores
-from twinfolio.retrieval.ranking import Ranking
 
 _PAIRS = 2_000_000
 """Pairs a fit or a check takes at most: a random part of the queries and of the gallery where there are more."""
@@ -111,6 +99,7 @@ class PairSample:
 
 def calibrate(
     scores: Scores,
+    strangers: Scores,
     queries: Items,
     gallery: Items,
     probabilities: np.ndarray | None,
@@ -122,6 +111,7 @@ def calibrate(
 
     Args:
         scores: Of any queries with any gallery images.
+        strangers: The same where no query takes evidence from its own class.
         queries: Validation images.
         gallery: Training images.
         probabilities: Class probabilities (Q, C) of the queries; None without a class layer.
@@ -131,15 +121,15 @@ def calibrate(
     calibrator, losses = choose_calibrator(
         sample.scores, sample.labels, sample.groups, settings.folds, settings.seed
     )
-    strangers = impostor_scores(scores, queries, gallery)
-    strangers = strangers[np.isfinite(strangers)]
+    impostors = impostor_scores(strangers, queries, gallery)
+    impostors = impostors[np.isfinite(impostors)]
     evidence = class_evidence(calibrator, scores, queries, gallery)
     return Calibration(
         pairs=calibrator,
         prior=float(sample.labels.mean()),
         losses=losses,
         temperature=None if probabilities is None else fit_temperature(probabilities, queries.labels),
-        unknown=threshold_at_fmr(strangers, np.zeros(len(strangers), bool), settings.false_match_rate),
+        unknown=threshold_at_fmr(impostors, np.zeros(len(impostors), bool), settings.false_match_rate),
         false_match_rate=settings.false_match_rate,
         conformal=fit_conformal(
             evidence.probabilities, evidence.own, evidence.groups, settings.coverage
@@ -202,69 +192,3 @@ def all_pairs(scores: Scores, queries: Items, gallery: Items, seed: int = 0, lim
         groups = np.repeat(asked.groups, kept.sum(1))
         parts.append((scores(here, columns)[kept], relevance(asked, shown)[kept], groups))
     return PairSample(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-
-
-@dataclass(frozen=True)
-class CalibrationCheck:
-    """How the fits hold on test.
-
-    Attributes:
-        values: ``ece``, ``ece_before`` (the raw logit through a sigmoid), ``ece_answers`` (the first ten answers of
-            each query), ``ece_balanced`` (the verification pairs, half of them of one class, under that prior),
-            ``ece_classes`` where there is a class layer, ``coverage`` and ``set_size``, each with ``_low`` and
-            ``_high``.
-        diagrams: Name -> predicted against observed.
-    """
-
-    values: dict[str, float]
-    diagrams: dict[str, Reliability]
-
-
-def check_calibration(
-    calibration: Calibration,
-    scores: Scores,
-    queries: Items,
-    gallery: Items,
-    balanced: PairSample,
-    answers: Ranking,
-    probabilities: np.ndarray | None,
-    resampling: Resampling,
-) -> CalibrationCheck:
-    """Hold the fits to account on test.
-
-    Args:
-        calibration: Fitted on validation.
-        scores: Of any queries with any gallery images.
-        queries: Test images.
-        gallery: The gallery.
-        balanced: The frozen verification pairs.
-        answers: The first answers of each query.
-        probabilities: Class probabilities (Q, C); None without a class layer.
-        resampling: How intervals are made.
-    """
-    every = all_pairs(scores, queries, gallery, resampling.seed)
-    filled = answers.filled
-    found = gallery.labels[np.maximum(answers.ids, 0)] == queries.labels[:, None]
-    first = PairSample(answers.scores[filled], found[filled], np.repeat(queries.groups, filled.sum(1)))
-    fitted = calibration.pairs
-    judged: dict[str, tuple[np.ndarray, PairSample]] = {
-        "ece": (fitted(every.scores), every),
-        "ece_before": (Calibrator("logistic", (1.0, 0.0))(every.scores), every),
-        "ece_answers": (fitted(first.scores), first),
-        "ece_balanced": (shift_prior(fitted(balanced.scores), calibration.prior, balanced.labels.mean()), balanced),
-    }
-    if probabilities is not None and calibration.temperature is not None:
-        sure = tempered(probabilities, calibration.temperature)
-        right = sure.argmax(1) == queries.labels
-        judged["ece_classes"] = (sure.max(1), PairSample(sure.max(1), right, queries.groups))
-    values: dict[str, float] = {}
-    for name, (predicted, sample) in judged.items():
-        how = (resampling.n, resampling.seed, resampling.confidence)
-        value, interval = ece_interval(predicted, sample.labels, sample.groups, *how)
-        values |= {name: value, f"{name}_low": interval.low, f"{name}_high": interval.high}
-    diagrams = {name: reliability(predicted, sample.labels) for name, (predicted, sample) in judged.items()}
-    evidence = class_evidence(fitted, scores, queries, gallery)
-    sets = calibration.conformal.sets(evidence.probabilities)
-    how = (resampling.n, resampling.seed, resampling.confidence)
-    values |= coverage_report(sets, evidence.own, evidence.groups, *how)
-    return CalibrationCheck(values, diagrams)

@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from twinfolio.assessment.compare import Comparison
 from twinfolio.errors import DataError
@@ -35,14 +35,7 @@ class Champion:
     val_map: float
     val_map_unseen: float | None
     thresholds: dict[str, float]
-    criterion: str
-
-    def threshold_facts(self) -> dict[str, Any]:
-        """What ``threshold.json`` of the model folder holds."""
-        return {
-            "threshold": self.thresholds[self.distance], "criterion": self.criterion, "split": "val",
-            "distance": self.distance,
-        }  # fmt: skip
+    criterion: Literal["f1", "accuracy"]
 
 
 def champion_json(comparison: Comparison, criterion: str) -> dict[str, Any]:

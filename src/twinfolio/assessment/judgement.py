@@ -15,6 +15,7 @@ from twinfolio.evaluation.reports import retrieval_report, verification_report
 from twinfolio.evaluation.retrieval_protocol import Items, RetrievalResult, retrieval_protocol
 from twinfolio.evaluation.significance import paired_difference, paired_permutation_test, sign_test
 from twinfolio.evaluation.streaming import Scores
+from twinfolio.evaluation.verification import accept
 from twinfolio.retrieval.ranking import Ranking
 
 ANSWERS = 10
@@ -136,6 +137,11 @@ def judge(
         threshold=threshold,
         verification_values={**values, "threshold": threshold},
     )
+
+
+def fixed(threshold: float) -> Decision:
+    """Decisions by a threshold from validation."""
+    return lambda scores, labels, groups: (accept(scores, threshold), threshold)
 
 
 def contrast(a: np.ndarray, b: np.ndarray, groups: np.ndarray, resampling: Resampling) -> Contrast:

@@ -8,8 +8,9 @@ Layout::
     model.json          what they are: trunk, pooling, embedding width, head, distance, sizes, pretrained
     classes.json        class names; labels are positions in this list
     threshold.json      score from which two images count as one manuscript, and where it was chosen
+    neighbours.json     how neighbours are made better (neighbours.npz: the arrays of a whitening)
     calibration.json    from score to probability, the score of an unknown manuscript, the cut of the class sets
-    embeddings.npy      float32 (R, D), a row for each line of gallery.csv
+    embeddings.npy      float32 (R, D), a row for each line of gallery.csv, under the views of neighbours.json
     gallery.csv         image_id, tile, split, label, group, cluster, path, content (SHA-256 of the file); the scores of
                         an image are the mean over its tiles
 """
@@ -25,10 +26,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from twinfolio.assessment.images import ImageSet
 from twinfolio.errors import ModelError
 
 if TYPE_CHECKING:
+    from twinfolio.assessment.scene import Scene
+    from twinfolio.assessment.searched import Searched
     from twinfolio.data.store import StoreInfo
     from twinfolio.models.bundle import Model
 
@@ -55,70 +57,63 @@ class ModelFolder:
     gallery: pd.DataFrame
 
 
-def gallery_table(parts: dict[str, ImageSet], classes: list[str], manifest: pd.DataFrame) -> pd.DataFrame:
-    """The rows of ``gallery.csv``: the splits' rows one after the other.
+def gallery_table(scene: Scene, manifest: pd.DataFrame) -> pd.DataFrame:
+    """The rows of ``gallery.csv``: train's, then validation's.
 
     Args:
-        parts: Split -> its images.
-        classes: Class names.
+        scene: Knows the images.
         manifest: Knows each image's path and content.
     """
-    files = manifest.set_index("image_id")
+    files, classes = manifest.set_index("image_id"), np.array(scene.info.classes, dtype=object)
     frames = []
-    for split, of in parts.items():
+    for split in ("train", "val"):
+        of = scene.parts[split]
         image, items = of.row_image, of.items
-        frames.append(
-            pd.DataFrame(
-                {
-                    "image_id": items.ids[image],
-                    "tile": of.row_tile,
-                    "split": split,
-                    "label": np.array(classes, dtype=object)[items.labels[image]],
-                    "group": items.groups[image],
-                    "cluster": items.clusters[image],
-                    "path": files["path"].reindex(items.ids).to_numpy()[image],
-                    "content": files["sha256"].reindex(items.ids).to_numpy()[image],
-                }
-            )
-        )
+        columns = {
+            "image_id": items.ids,
+            "label": classes[items.labels],
+            "group": items.groups,
+            "cluster": items.clusters,
+            "path": files["path"].reindex(items.ids).to_numpy(),
+            "content": files["sha256"].reindex(items.ids).to_numpy(),
+        }
+        frame = pd.DataFrame({name: values[image] for name, values in columns.items()})
+        frames.append(frame.assign(tile=of.row_tile, split=split))
     return pd.concat(frames, ignore_index=True)[list(GALLERY_COLUMNS)]
 
 
 def write_model_folder(
-    folder: Path,
-    *,
-    bundle: Path,
-    info: StoreInfo,
-    threshold: dict[str, Any],
-    calibration: dict[str, Any],
-    embeddings: np.ndarray,
-    gallery: pd.DataFrame,
+    folder: Path, bundle: Path, scene: Scene, searched: Searched, manifest: pd.DataFrame
 ) -> None:
     """Write the folder under a temporary name, then rename it; the ONNX program is checked against torch.
 
     Args:
         folder: Where; what is there is replaced.
         bundle: The champion's model folder as training wrote it.
-        info: The store it was made from.
-        threshold: At least ``threshold``; further keys say where it comes from.
-        calibration: Of ``Calibration.to_json``.
-        embeddings: float32 (R, D).
-        gallery: R rows, see ``gallery_table``.
+        scene: Knows the gallery.
+        searched: How the champion is searched.
+        manifest: Knows each image's path and content.
     """
     from twinfolio.models.bundle import load_model
     from twinfolio.models.onnx_export import export_embedder
 
-    part = folder.with_name(f".{folder.name}.part")
+    part, info, setting = folder.with_name(f".{folder.name}.part"), scene.info, searched.setting
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     for name in BUNDLE_FILES:
         shutil.copyfile(bundle / name, part / name)
-    facts = {"classes": info.classes, "threshold": threshold, "calibration": calibration}
-    for name, value in (facts | {"rendering": rendering_facts(info)}).items():
+    facts = {
+        "classes": info.classes,
+        "threshold": {"threshold": setting.threshold, "recipe": setting.recipe.name, "split": "val"},
+        "calibration": setting.calibration.to_json(),
+        "rendering": rendering_facts(info),
+    }
+    for name, value in facts.items():
         text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         (part / f"{name}.json").write_text(text, encoding="utf-8")
-    np.save(part / "embeddings.npy", np.ascontiguousarray(embeddings, dtype=np.float32), allow_pickle=False)
-    gallery.to_csv(part / "gallery.csv", index=False, lineterminator="\n", encoding="utf-8")
+    setting.recipe.save(part)
+    np.save(part / "embeddings.npy", np.ascontiguousarray(searched.gallery_vectors, np.float32), allow_pickle=False)
+    gallery_table(scene, manifest).to_csv(part / "gallery.csv", index=False, lineterminator="\n", encoding="utf-8")
     export_embedder(load_model(part), part, (info.size, info.size))
     if folder.exists():
         shutil.rmtree(folder)

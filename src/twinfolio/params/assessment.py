@@ -66,8 +66,6 @@ class CompareParams(Section):
     """Resamples behind every interval."""
     confidence: Fraction = 0.95
     """Coverage of the intervals."""
-    neighbours: NeighboursParams = NeighboursParams()
-    """What is tried to make its neighbours better."""
 
 
 class CalibrateParams(Section):
@@ -81,6 +79,8 @@ class CalibrateParams(Section):
     """Share of queries of an unknown class that may pass for known ones."""
     coverage: Fraction = 0.9
     """Share of queries whose class must be in their set of classes."""
+    neighbours: NeighboursParams = NeighboursParams()
+    """What is tried to make neighbours better."""
     bootstrap: int = Field(default=1000, ge=100)
     """Resamples behind every interval."""
     confidence: Fraction = 0.95

@@ -82,5 +82,5 @@ def _unknown_text(calibration: Calibration, unknown: Mapping[str, float]) -> str
         f"{unknown['n_unknown']:.0f} images of {unknown['n_unknown_classes']:.0f} classes were held out of training "
         f"altogether. Best score of a query, known against unknown: AUROC {shown('auroc')}. At the threshold of "
         f"validation (promised false-match rate {calibration.false_match_rate:.0%}): {shown('false_match_rate')} of "
-        f"the unknown pass for known, {shown('accepted')} of the known are accepted."
+        f"the unknown pass for known, {shown('known_accepted')} of the known are accepted."
     )

@@ -68,8 +68,8 @@ def write_evaluation(evaluation: Evaluation, circumstances: Circumstances, repor
     }
     for name, table in written.items():
         write_table(report_dir / f"{name}.csv", table)
-    write_table(report_dir / "pairs.csv", evaluation.pairs)
-    write_check(evaluation.check, report_dir)
+    write_table(report_dir / "pairs.csv", evaluation.scene.pairs)
+    write_check(evaluation.searched.check, report_dir)
     _write_figures(evaluation, written, report_dir)
     _write_report(evaluation, circumstances, written, report_dir)
 
@@ -87,7 +87,7 @@ def _write_figures(evaluation: Evaluation, written: dict[str, pd.DataFrame], rep
 
 
 def _write_curves(evaluation: Evaluation, report_dir: Path) -> None:
-    labels = evaluation.pairs["label"].to_numpy().astype(bool)
+    labels = evaluation.scene.pairs["label"].to_numpy().astype(bool)
     roc, pr = pair_curves({name: tested.judgement.pair_scores for name, tested in evaluation.tested.items()}, labels)
     cmc = {name: tested.judgement.retrieval.metrics.cmc for name, tested in evaluation.tested.items()}
     ranked: dict[str, Curve] = {name: (np.arange(1, len(shares) + 1), shares) for name, shares in cmc.items()}
@@ -145,9 +145,10 @@ def _write_report(
         ),
         leak_chapter({name: tested.leak for name, tested in evaluation.tested.items()}, evaluation.champion,
                      has_groups=evaluation.info.has_groups, archive="train, validation and test"),
+        _search(evaluation),
         Chapter("Verification", [_pair_text(evaluation)], tables=[("Verification", brief(written["verification"]))],
                 figures=[("ROC and precision-recall", report_dir / "figures" / "roc_pr.png")]),
-        check_chapter(evaluation.calibration, evaluation.check, evaluation.unknown, report_dir),
+        check_chapter(evaluation.searched.setting.calibration, evaluation.searched.check, evaluation.searched.unknown, report_dir),
         _classification(evaluation, written, report_dir),
     ]  # fmt: skip
     refit = ", trained again on train and validation" if evaluation.champion == REFIT else ""
@@ -172,7 +173,7 @@ def _headlines(evaluation: Evaluation) -> list[Headline]:
 def _facts(evaluation: Evaluation, circumstances: Circumstances) -> Chapter:
     """What the numbers rest on."""
     champion = circumstances.champion
-    val = evaluation.gallery_parts["val"]
+    val = evaluation.scene.parts["val"]
     picked = f"Champion: {champion.distance}, picked by validation retrieval mAP ({champion.val_map:.4f})"
     picked += f"; a tie with {champion.runner_up} there." if champion.tie else "."
     n_classes = len(evaluation.info.classes)
@@ -209,12 +210,33 @@ def _weights_text(evaluation: Evaluation) -> str:
 
 def _pair_text(evaluation: Evaluation) -> str:
     """How the pairs were made."""
-    counts = evaluation.pair_counts
+    counts = evaluation.scene.pair_counts
     return (
         f"{counts.positives} positive and {counts.negatives} negative pairs of {counts.queries} test images with "
         f"archive images, never of one group or duplicate cluster; "
         f"{counts.queries_without_positive} images have no positive."
     )
+
+
+def _search(evaluation: Evaluation) -> Chapter:
+    """The neighbours that validation kept, on test."""
+    searched, champion = evaluation.searched, evaluation.tested[evaluation.champion].judgement
+    recipe, gain = searched.setting.recipe, searched.gain
+    kept = f"{recipe.name} ({recipe.setting})" if recipe.setting else "the plain ranking"
+    table = pd.DataFrame(
+        [
+            {"system": name, **{f"{key}{end}": judged.retrieval_values[f"{key}{end}"]
+                                for key in ("mAP", "P@1", "P@10") for end in tables.ENDS}}
+            for name, judged in ((evaluation.champion, champion), (f"{evaluation.champion}, as searched",
+                                                                   searched.judgement))
+        ]
+    )  # fmt: skip
+    text = (
+        f"Kept by validation within the latency budget: {kept}. On test it changes the champion's mAP by "
+        f"{gain.difference:+.4f} ({gain.low:+.4f} to {gain.high:+.4f}, p = {gain.p:.3f}). The ablation of all methods "
+        "is in the report of calibrate. The model folder, and everything below about probabilities, use it."
+    )
+    return Chapter("Better neighbours without training", [text], tables=[("As searched", brief(table))])
 
 
 def _classification(evaluation: Evaluation, written: dict[str, pd.DataFrame], report_dir: Path) -> Chapter:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from twinfolio.assessment.evaluate import Evaluation, Tested
+from twinfolio.assessment.searched import NAME
 from twinfolio.reporting.comparison import finite, worth_a_key
 from twinfolio.reporting.leak import leak_metrics
 
@@ -26,8 +27,12 @@ def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
     best = evaluation.tested[evaluation.champion]
     metrics = _family("retrieval", best.judgement.retrieval_values)
     metrics |= {f"test/{key}": value for key, value in leak_metrics(best.leak).items()}
-    metrics |= _family("calibration", evaluation.check.values)
-    metrics |= _family("unknown", evaluation.unknown or {})
+    searched = evaluation.searched
+    metrics |= _family(NAME, searched.judgement.retrieval_values, _RETRIEVAL)
+    metrics |= _family(f"verification_{NAME}", searched.judgement.verification_values, _VERIFICATION)
+    metrics |= {f"test/{NAME}/mAP_gain{end}": value for end, value in zip(ENDS, searched.gain, strict=False)}
+    metrics |= _family("calibration", searched.check.values)
+    metrics |= _family("unknown", searched.unknown or {})
     metrics |= _family("verification", best.judgement.verification_values)
     metrics |= _family("leave_one_out", best.inside or {})
     metrics |= _family("classification_nearest", best.nearest[1].values)

@@ -40,8 +40,8 @@ CALIBRATION = (
 UNKNOWN = (
     ("AUROC, known against unknown", "test/unknown/auroc"),
     ("unknown that pass", "test/unknown/false_match_rate"),
-    ("known that are accepted", "test/unknown/accepted"),
-    ("accepted and rightly named", "test/unknown/identified"),
+    ("known that are accepted", "test/unknown/known_accepted"),
+    ("accepted and rightly named", "test/unknown/known_identified"),
 )
 _LEAK_TEXT = (
     "Without training anew: the champion's test queries against an archive of all images (train, validation and test), "

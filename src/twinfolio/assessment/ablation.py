@@ -183,10 +183,8 @@ def cost_step(ms: float) -> float:
 
 def _row(bench: Bench, method: str, recipes: list[Recipe], plain: Row | None, latency_ms: float) -> Row:
     """The best of a method's recipes by validation mAP, the first among equals, with its cost."""
-    judged = []
-    for recipe in recipes:
-        gallery = bench.prepared(recipe)
-        judged.append((gallery, bench.retrieval(gallery)))
+    # one after the other: only the best gallery so far stays in memory
+    judged = ((gallery, bench.retrieval(gallery)) for gallery in map(bench.prepared, recipes))
     gallery, result = max(judged, key=lambda pair: pair[1].metrics.means()["mAP"])
     how, precision = bench.resampling, np.asarray(result.metrics.per_query["mAP"])
     views = gallery.recipe.views

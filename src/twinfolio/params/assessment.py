@@ -23,7 +23,7 @@ class NeighboursParams(Section):
 
     methods: list[Method] = Field(default=list(get_args(Method)))
     """Methods of the ablation; an empty list keeps the plain ranking."""
-    latency_ms: float = Field(default=50.0, gt=0)
+    latency_ms: float = Field(default=50.0, ge=1)
     """What a method may add to one query; costs are rounded to 1, 2, 5, 10, ... ms first."""
     repeats: Count = 30
     """Single queries that a time is the median of."""

@@ -80,8 +80,7 @@ class PreparedGallery:
         final = self.recipe.unranked(scores)
         first = images[: reciprocal.candidates]
         final[: len(first)] = self._reranked(query, first, scores[: len(first)], barred)
-        settled, found = settle(final[None], images[None], min(k, len(images)))
-        return found[0], settled[0]
+        return _settled(images, final, k)
 
     def query(self, tiles: Floats, barred: Integers = NOTHING) -> Floats:
         """A query's tiles (T, D) as they are compared (T, K): whitened, and blended with its neighbours."""
@@ -93,8 +92,6 @@ class PreparedGallery:
 
     def nearest(self, query: Floats, n: int, barred: Integers = NOTHING) -> tuple[Integers, Doubles]:
         """The first n images by the scores of vectors alone, for a query as ``query`` gives it."""
-        if not len(query) or not self.n_images:
-            return NOTHING, np.empty(0)
         rows = self.near(query, self._places(n, len(barred)))
         return self._best(query, rows, n, barred)
 
@@ -119,11 +116,7 @@ class PreparedGallery:
         found = np.unique(self.image_of_row[rows[rows >= 0]])
         # without what it was blended with an image may come nearer
         images = np.setdiff1d(np.union1d(found, self._touched(barred)), barred)
-        if not len(images):
-            return NOTHING, np.empty(0)
-        scores = self._scores(query, images, barred)
-        settled, order = settle(scores[None], images[None], min(n, len(images)))
-        return order[0], settled[0]
+        return _settled(images, self._scores(query, images, barred), n)
 
     def _scores(self, query: Floats, images: Integers, barred: Integers) -> Doubles:
         """Scores of vectors (I,) by the head's own definition: the mean over all pairs of tiles."""
@@ -156,7 +149,8 @@ class PreparedGallery:
     def _augment(self, how: Expansion) -> None:
         """Blend every image's tiles with the means of its neighbours."""
         n = min(how.n, self.n_images - 1)
-        self.lists, self.weights = np.full((self.n_images, n), -1), np.zeros((self.n_images, n))
+        # kept apart until they are whole: a search must not see half of them
+        lists, weights = np.full((self.n_images, n), -1), np.zeros((self.n_images, n))
         block = max(1, 4096 // self.most_tiles)
         for start in range(0, self.n_images, block) if n else ():
             part = range(start, min(start + block, self.n_images))
@@ -166,8 +160,9 @@ class PreparedGallery:
                 begin, end = end, end + len(self.rows_of_image[image])
                 own = self.own[self.rows_of_image[image]]
                 found, scores = self._best(own, rows[begin:end], n, np.array([image]))
-                self.lists[image, : len(found)] = found
-                self.weights[image, : len(found)] = how.weights(self.recipe.similarity(scores))
+                lists[image, : len(found)] = found
+                weights[image, : len(found)] = how.weights(self.recipe.similarity(scores))
+        self.lists, self.weights = lists, weights
         blended = [self._blended(image, NOTHING) for image in range(self.n_images)]
         vectors = np.empty_like(self.own)
         vectors[np.concatenate(self.rows_of_image)] = np.concatenate(blended)
@@ -246,6 +241,14 @@ class RecipeScores:
         rows = np.concatenate([self.gallery.rows_of_image[image] for image in images])
         whole = len(rows) == len(self.gallery.vectors) and (rows == np.arange(len(rows))).all()
         return self.gallery.scorer if whole else self.gallery.build(self.gallery.vectors[rows])
+
+
+def _settled(images: Integers, scores: Doubles, n: int) -> tuple[Integers, Doubles]:
+    """The first n images and their scores, near-ties by image."""
+    if not len(images):
+        return NOTHING, np.empty(0)
+    settled, found = settle(scores[None], images[None], min(n, len(images)))
+    return found[0], settled[0]
 
 
 def _means_of_parts(values: NDArray[np.floating], counts: Sequence[int]) -> Doubles:

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from twinfolio.evaluation import streaming
 from twinfolio.evaluation.arrays import AnyArray, Flags, Floats, Integers, finite_scores, same_length
-from twinfolio.evaluation.retrieval_protocol import Items, OwnGroup
+from twinfolio.evaluation.retrieval_protocol import Items, OwnGroup, candidates
 from twinfolio.evaluation.significance import Interval, bootstrap_share, group_totals
 
 
@@ -216,21 +216,21 @@ def _tiles(
         raise ValueError("the gallery is empty")
     classes, label = np.unique(gallery.labels, return_inverse=True)
     columns = np.argsort(label, kind="stable").astype(np.int64)
-    excluded = streaming.excluded_pairs(queries, gallery, own_group, columns)
-    width = streaming.TILE_GALLERY
+    asked, width = candidates(queries, gallery, own_group), streaming.TILE_GALLERY
+    place_of = np.argsort(columns)
     for start in range(0, len(queries), streaming.TILE_QUERIES):
         rows = np.arange(start, min(start + streaming.TILE_QUERIES, len(queries)))
         best = np.full((len(rows), len(classes)), -np.inf, np.float32)
         found = np.full(best.shape, -1, np.int64)
-        barred = excluded(rows)
-        tile_of = barred[:, 1] // width
+        barred = asked.of(rows)[1]
+        tile_of, inside = np.divmod(place_of[barred.column], width)
         for tile in range(-(-len(columns) // width)):
             here = columns[tile * width : (tile + 1) * width]
-            block = scores(rows, here)
+            block = scores(rows, here).copy()
             if np.isnan(block).any():
                 raise ValueError("scores hold NaN: no order is defined")
-            out = barred[tile_of == tile]
-            block[out[:, 0], out[:, 1] - tile * width] = -np.inf
+            out = tile_of == tile
+            block[barred.place[out], inside[out]] = -np.inf
             _improve(block, here, label[here], best, found)
         yield rows, best, found
 

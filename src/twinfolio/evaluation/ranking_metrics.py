@@ -1,10 +1,10 @@
 """Retrieval metrics of score matrices, exact under ties.
 
 Tied candidates have no order, and sorting gives them one that depends on nothing but their rows: a constant scorer
-could look good. Every value here is the expectation over all orders of the ties.
+could look good. Every value here is the expectation over all orders of the ties, from the table of `ties`.
 
 Source: McSherry & Najork 2008, "Computing information retrieval performance measures efficiently in the presence
-of tied scores", Eq. 6 (AP), section 2 (P@k, reciprocal rank).
+of tied scores"; Musgrave, Belongie & Lim 2020, "A metric learning reality check", Eq. 3-4 (MAP@R).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from twinfolio.evaluation.arrays import Flags, Floats, Integers, finite_scores
+from twinfolio.evaluation.candidates import Candidates
+from twinfolio.evaluation.ties import TieTable, dense_ties
 
 EmptyPolicy = Literal["exclude", "zero", "raise"]
 _BLOCK_CELLS = 1_000_000
@@ -27,19 +29,22 @@ class RankingMetrics:
     """Retrieval metrics of each query.
 
     Args:
-        per_query: `mAP` (the query's AP), `P@k`, `R@k`, `cmc@k` (a hit within k), `r_precision`, `MRR` (the
-            reciprocal rank): arrays (Q,) in [0, 1], NaN for queries left out.
+        per_query: `mAP` (the query's AP), `mAP@R`, `P@k`, `R@k`, `cmc@k` (a hit within k), `nDCG`, `nDCG@k`,
+            `r_precision`, `MRR` (the reciprocal rank): arrays (Q,) in [0, 1], NaN for queries left out.
         cmc_per_query: Chance of a hit within 1..K places (Q, K).
         n_relevant: Relevant candidates of each query (Q,).
         n_candidates: Candidates of each query (Q,).
-        n_empty: Queries without a relevant candidate.
     """
 
     per_query: dict[str, Floats]
     cmc_per_query: Floats
     n_relevant: Integers
     n_candidates: Integers
-    n_empty: int
+
+    @property
+    def n_empty(self) -> int:
+        """Queries without a relevant candidate."""
+        return int((self.n_relevant == 0).sum())
 
     @property
     def scored(self) -> Flags:
@@ -60,93 +65,58 @@ class RankingMetrics:
             key: float(value[scored].mean()) if scored.any() else float("nan") for key, value in self.per_query.items()
         }
 
+    def take(self, rows: Integers) -> RankingMetrics:
+        """The given queries, in that order."""
+        values = {key: value[rows] for key, value in self.per_query.items()}
+        return RankingMetrics(values, self.cmc_per_query[rows], self.n_relevant[rows], self.n_candidates[rows])
 
-@dataclass(frozen=True)
-class _Sorted:
-    """One block of queries, each row sorted by falling score with the excluded candidates last."""
+    @classmethod
+    def join(cls, parts: Sequence[RankingMetrics]) -> RankingMetrics:
+        """The queries of all parts, one part after the other."""
+        values = {key: np.concatenate([part.per_query[key] for part in parts]) for key in parts[0].per_query}
+        curve = np.concatenate([part.cmc_per_query for part in parts])
+        relevant, candidates = ([getattr(part, name) for part in parts] for name in ("n_relevant", "n_candidates"))
+        return cls(values, curve, np.concatenate(relevant), np.concatenate(candidates))
 
-    before: Floats  # relevant candidates before the tie (B, M)
-    inside: Floats  # relevant candidates in the tie
-    size: Floats  # candidates in the tie
-    place: Floats  # place within the tie, from 0
-    valid: Flags
+    def with_policy(self, policy: EmptyPolicy) -> RankingMetrics:
+        """Queries without a relevant candidate set to NaN (`exclude`), left at `zero`, or refused (`raise`).
 
-    @property
-    def expected_hits(self) -> Floats:
-        """Expected relevant candidates among the first p + 1 (B, M)."""
-        return np.asarray(self.before + self.inside * (self.place + 1) / self.size)
-
-
-def _sort(scores: Floats, relevant: Flags, excluded: Flags) -> _Sorted:
-    keyed = np.where(excluded, np.inf, -scores)
-    order = np.argsort(keyed, axis=1, kind="stable")
-    keyed = np.take_along_axis(keyed, order, axis=1)
-    hits = np.take_along_axis(relevant & ~excluded, order, axis=1)
-    n_queries, n_places = keyed.shape
-    columns = np.broadcast_to(np.arange(n_places), keyed.shape)
-    opens = np.ones(keyed.shape, dtype=np.bool_)
-    opens[:, 1:] = keyed[:, 1:] != keyed[:, :-1]
-    start = np.maximum.accumulate(np.where(opens, columns, 0), axis=1)
-    closes = np.ones(keyed.shape, dtype=np.bool_)
-    closes[:, :-1] = opens[:, 1:]
-    end = np.minimum.accumulate(np.where(closes, columns, n_places)[:, ::-1], axis=1)[:, ::-1] + 1
-    totals = np.zeros((n_queries, n_places + 1))
-    np.cumsum(hits, axis=1, out=totals[:, 1:])
-    before = np.take_along_axis(totals, start, axis=1)
-    inside = np.take_along_axis(totals, end, axis=1) - before
-    valid = np.take_along_axis(~excluded, order, axis=1)
-    return _Sorted(before, inside, (end - start).astype(np.float64), (columns - start).astype(np.float64), valid)
+        Raises:
+            ValueError: `raise`, and there is one.
+        """
+        empty = self.n_relevant == 0
+        if policy == "raise" and empty.any():
+            raise ValueError(f"{self.n_empty} queries have no relevant candidate")
+        if policy != "exclude":
+            return self
+        values = {key: np.where(empty, np.nan, value) for key, value in self.per_query.items()}
+        curve = np.where(empty[:, None], np.nan, self.cmc_per_query)
+        return RankingMetrics(values, curve, self.n_relevant, self.n_candidates)
 
 
-def _average_precision(block: _Sorted, n_relevant: Integers) -> Floats:
-    """Expected AP: at each place the chance of a hit times the expected precision given one (Eq. 6)."""
-    others = np.where(block.size > 1, (block.inside - 1) / np.maximum(block.size - 1, 1), 0.0)
-    ranks = np.arange(1, block.size.shape[1] + 1)
-    gained = block.inside / block.size * (block.before + block.place * others + 1) / ranks
-    return np.asarray(np.where(block.valid, gained, 0.0).sum(axis=1) / np.maximum(n_relevant, 1))
+def metrics_of(ties: TieTable, ks: Sequence[int], cmc_length: int = 50) -> RankingMetrics:
+    """Every metric of every query of a table; zeros where nothing is relevant.
 
-
-def _hits_at(hits: Floats, k: Integers | int) -> Floats:
-    """Expected hits among the first k places (Q,); all of them where k passes the last candidate."""
-    column = np.broadcast_to(np.clip(np.asarray(k) - 1, 0, hits.shape[1] - 1), hits.shape[:1])
-    return np.take_along_axis(hits, column[:, None], axis=1)[:, 0]
-
-
-def _first_hit(block: _Sorted, length: int) -> tuple[Floats, Floats]:
-    """Chance that the first hit lies within 1..length (B, length), and the expected reciprocal rank (B,)."""
-    curve = np.zeros((len(block.size), length))
-    reciprocal = np.zeros(len(block.size))
-    first = np.argmax(block.inside > 0, axis=1)  # the first place of the first tie that holds a hit
-    for query in np.flatnonzero((block.inside > 0).any(axis=1)):
-        column = int(first[query])
-        size, hits = int(block.size[query, column]), int(block.inside[query, column])
-        drawn = np.arange(size - hits + 1)
-        missed = np.cumprod((size - hits - drawn) / (size - drawn))  # no hit in the first drawn + 1 of the tie
-        chance = np.diff(1 - missed, prepend=0.0)
-        reciprocal[query] = (chance / (column + 1 + drawn)).sum()
-        curve[query, column:] = 1.0
-        shown = min(len(missed), max(0, length - column))
-        curve[query, column : column + shown] = 1 - missed[:shown]
-    return curve, reciprocal
-
-
-def _block_metrics(
-    scores: Floats, relevant: Flags, excluded: Flags, ks: Sequence[int], length: int
-) -> tuple[dict[str, Floats], Floats, Integers, Integers]:
-    block = _sort(scores, relevant, excluded)
-    n_relevant = (relevant & ~excluded).sum(axis=1)
-    n_candidates = (~excluded).sum(axis=1)
-    hits = block.expected_hits
-    divisor = np.maximum(n_relevant, 1)
-    curve, reciprocal = _first_hit(block, length)
-    found = {k: _hits_at(hits, k) for k in ks}
-    values = {"mAP": _average_precision(block, n_relevant)}
-    values |= {f"P@{k}": found[k] / k for k in ks}
-    values |= {f"R@{k}": found[k] / divisor for k in ks}
-    values |= {f"cmc@{k}": curve[:, k - 1] for k in ks}
-    values["r_precision"] = _hits_at(hits, divisor) / divisor
-    values["MRR"] = reciprocal
-    return values, curve, n_relevant, n_candidates
+    Args:
+        ties: Tie blocks of Q queries.
+        ks: Cut-offs, each at least 1.
+        cmc_length: Places of the cumulative match curve (at least max(ks) are kept).
+    """
+    curve, reciprocal = ties.first_hit(max(cmc_length, *ks))
+    divisor = np.maximum(ties.n_relevant, 1)
+    found = {k: ties.hits_within(k) for k in ks}
+    values = {
+        "mAP": ties.average_precision() / divisor,
+        "mAP@R": ties.average_precision(divisor) / divisor,
+        **{f"P@{k}": found[k] / k for k in ks},
+        **{f"R@{k}": found[k] / divisor for k in ks},
+        **{f"cmc@{k}": curve[:, k - 1] for k in ks},
+        "nDCG": ties.normalised_gain(),
+        **{f"nDCG@{k}": ties.normalised_gain(k) for k in ks},
+        "r_precision": ties.hits_within(divisor) / divisor,
+        "MRR": reciprocal,
+    }
+    return RankingMetrics(values, curve, ties.n_relevant, ties.n_candidates)
 
 
 def retrieval_metrics(
@@ -156,10 +126,11 @@ def retrieval_metrics(
     ks: Sequence[int] = (1, 5, 10),
     empty: EmptyPolicy = "exclude",
     cmc_length: int = 50,
+    gains: ArrayLike | None = None,
 ) -> RankingMetrics:
     """Every retrieval metric of every query, ties taken in expectation.
 
-    P@k divides by k even where fewer candidates exist, R@k by all relevant candidates, AP by all relevant candidates.
+    P@k divides by k even where fewer candidates exist; R@k, AP and mAP@R divide by all relevant candidates.
 
     Args:
         scores: Scores (Q, M), finite; higher = more similar.
@@ -168,41 +139,66 @@ def retrieval_metrics(
         ks: Cut-offs, each at least 1.
         empty: What a query without a relevant candidate gets: `exclude` (NaN, counted), `zero`, or `raise`.
         cmc_length: Places of the cumulative match curve (at least max(ks) are kept).
+        gains: What nDCG gains by each candidate (Q, M), above 0 exactly where relevant; 1 by default.
 
     Returns:
         Per-query values; memory beyond the result is bounded by working in blocks of queries.
 
     Raises:
-        ValueError: Shapes differ, a score is not finite, a cut-off is below 1, or `raise` and a query is empty.
+        ValueError: Shapes differ, a score or gain is not finite, gains do not fit `relevant`, a cut-off is below 1, or
+            `raise` and a query is empty.
     """
-    array = finite_scores(scores, 2)
-    hits = np.asarray(relevant, dtype=np.bool_)
+    array, hits = finite_scores(scores, 2), np.asarray(relevant, dtype=np.bool_)
     mask = np.zeros(array.shape, dtype=np.bool_) if excluded is None else np.asarray(excluded, dtype=np.bool_)
     if hits.shape != array.shape or mask.shape != array.shape:
         raise ValueError(f"shapes differ: scores {array.shape}, relevant {hits.shape}, excluded {mask.shape}")
-    if 0 in array.shape or not ks or min(ks) < 1:
-        raise ValueError(f"nothing to rank: scores {array.shape}, ks {tuple(ks)}")
-    length = max(cmc_length, *ks)
-    rows = max(1, _BLOCK_CELLS // array.shape[1])
+    check_size(array.shape, ks)
+    worth = hits if gains is None else _checked_gains(gains, hits)
     parts = [
-        _block_metrics(array[i : i + rows], hits[i : i + rows], mask[i : i + rows], ks, length)
-        for i in range(0, len(array), rows)
+        metrics_of(dense_ties(array[rows], worth[rows], mask[rows]), ks, cmc_length) for rows in _blocks(array.shape)
     ]
-    values = {key: np.concatenate([part[0][key] for part in parts]) for key in parts[0][0]}
-    curve, n_relevant, n_candidates = (np.concatenate([part[i] for part in parts]) for i in (1, 2, 3))
-    return _with_policy(values, curve, n_relevant, n_candidates, empty)
+    return RankingMetrics.join(parts).with_policy(empty)
 
 
-def _with_policy(
-    values: dict[str, Floats], curve: Floats, n_relevant: Integers, n_candidates: Integers, policy: EmptyPolicy
-) -> RankingMetrics:
-    empty = n_relevant == 0
-    if policy == "raise" and empty.any():
-        raise ValueError(f"{int(empty.sum())} queries have no relevant candidate")
-    if policy == "exclude":
-        values = {key: np.where(empty, np.nan, value) for key, value in values.items()}
-        curve = np.where(empty[:, None], np.nan, curve)
-    return RankingMetrics(values, curve, n_relevant, n_candidates, int(empty.sum()))
+def dense_metrics(scores: Floats, candidates: Candidates, ks: Sequence[int], cmc_length: int = 50) -> RankingMetrics:
+    """`metrics_of` a matrix of scores and listed pairs: masks exist for one block of queries at a time.
+
+    Args:
+        scores: Scores (Q, M), finite; higher = more similar.
+        candidates: Relevant and barred pairs of Q queries and M gallery rows.
+        ks: Cut-offs, each at least 1.
+        cmc_length: Places of the cumulative match curve.
+    """
+    check_size(scores.shape, ks)
+    parts = []
+    for rows in _blocks(scores.shape):
+        block = scores[rows]
+        relevant, barred = candidates.of(np.arange(rows.start, rows.start + len(block)))
+        gains, excluded = np.zeros(block.shape), np.zeros(block.shape, dtype=np.bool_)
+        gains[relevant.place, relevant.column] = relevant.gain
+        excluded[barred.place, barred.column] = True
+        parts.append(metrics_of(dense_ties(block, gains, excluded), ks, cmc_length))
+    return RankingMetrics.join(parts)
+
+
+def check_size(shape: tuple[int, ...], ks: Sequence[int]) -> None:
+    """Raises ValueError where there is nothing to rank or no place to look at."""
+    if 0 in shape or not ks or min(ks) < 1:
+        raise ValueError(f"nothing to rank: scores {shape}, ks {tuple(ks)}")
+
+
+def _blocks(shape: tuple[int, ...]) -> list[slice]:
+    step = max(1, _BLOCK_CELLS // shape[1])
+    return [slice(start, start + step) for start in range(0, shape[0], step)]
+
+
+def _checked_gains(gains: ArrayLike, relevant: Flags) -> Floats:
+    worth = np.asarray(gains, dtype=np.float64)
+    if worth.shape != relevant.shape:
+        raise ValueError(f"shapes differ: relevant {relevant.shape}, gains {worth.shape}")
+    if not np.isfinite(worth).all() or (worth < 0).any() or ((worth > 0) != relevant).any():
+        raise ValueError("gains must be finite, above 0 where a candidate is relevant and 0 elsewhere")
+    return worth
 
 
 def macro_mean(values: ArrayLike, classes: ArrayLike) -> tuple[float, int]:

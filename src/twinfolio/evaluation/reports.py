@@ -21,6 +21,8 @@ from twinfolio.evaluation.significance import (
 )
 from twinfolio.evaluation.verification import accept, check_identity, confusion
 
+CLASS_INTERVALS = ("mAP", "P@1")
+
 
 def _with_interval(name: str, value: float, interval: Interval) -> dict[str, float]:
     return {name: value, f"{name}_low": interval.low, f"{name}_high": interval.high}
@@ -110,7 +112,9 @@ def retrieval_report(
 
     Returns:
         `n_queries` that count, `n_queries_without_relevant`, `n_gallery`, `n_classes` and, each with `_low`, `_high`:
-        `mAP, P@k, R@k, cmc@k, r_precision, MRR` and `macro_` of each.
+        `mAP, mAP@R, P@k, R@k, cmc@k, nDCG, nDCG@k, r_precision, MRR` and `macro_` of each. `mAP` and `P@1` also with
+        `_class_low`, `_class_high`: resamples draw whole classes, so that the interval speaks of manuscripts not yet
+        seen and not of more pages of these.
     """
     metrics, groups, labels = result.metrics, result.queries.groups, result.queries.labels
     n_classes = macro_mean(metrics.per_query["mAP"], labels)[1]
@@ -125,6 +129,9 @@ def retrieval_report(
         report |= _with_interval(name, mean, bootstrap_interval(values, groups, n, seed, confidence))
         macro = bootstrap_macro(values, labels, groups, n, seed, confidence)
         report |= _with_interval(f"macro_{name}", macro_mean(values, labels)[0], macro)
+        if name in CLASS_INTERVALS:
+            low, high = bootstrap_interval(values, labels, n, seed, confidence)
+            report |= {f"{name}_class_low": low, f"{name}_class_high": high}
     return report
 
 

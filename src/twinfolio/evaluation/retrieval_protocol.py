@@ -8,11 +8,13 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from twinfolio.errors import DataError
 from twinfolio.evaluation.arrays import AnyArray, Flags, Floats, Integers, codes, finite_scores, same_length
-from twinfolio.evaluation.ranking_metrics import RankingMetrics, retrieval_metrics
+from twinfolio.evaluation.candidates import Candidates, EqualPairs, PairLists
+from twinfolio.evaluation.ranking_metrics import RankingMetrics, dense_metrics
+from twinfolio.evaluation.streaming import Scores, Stream, streaming_metrics
 
 OwnGroup = Literal["included", "excluded"]
 
@@ -102,28 +104,56 @@ def relevance(query: Items, gallery: Items) -> Flags:
 
 
 def exclusions(query: Items, gallery: Items, own_group: OwnGroup) -> Flags:
-    """Pairs that never count (Q, M): the image itself and its duplicates; its own group where `excluded`."""
-    mask = _equal(query.ids, gallery.ids) | _equal(query.clusters, gallery.clusters)
-    return mask | _equal(query.groups, gallery.groups) if own_group == "excluded" else mask
+    """Pairs that never count (Q, M): the image itself; where `excluded` also its duplicates and its own group."""
+    mask = _equal(query.ids, gallery.ids)
+    if own_group == "excluded":
+        mask |= _equal(query.clusters, gallery.clusters) | _equal(query.groups, gallery.groups)
+    return mask
+
+
+def candidates(
+    query: Items, gallery: Items, own_group: OwnGroup = "excluded", judged: PairLists | None = None
+) -> Candidates:
+    """Who may be found by whom, listed in pairs: `relevance` and `exclusions` without their Q x M flags.
+
+    Args:
+        query: The queries.
+        gallery: The gallery.
+        own_group: `excluded` bars the query itself, its duplicate cluster and its group; `included` bars the query
+            itself alone: the difference between the two is what the leak is worth.
+        judged: Relevant pairs and their gains; None: pairs of one class, each with gain 1.
+    """
+    barred = [EqualPairs(query.ids, gallery.ids)]
+    if own_group == "excluded":
+        barred += [EqualPairs(query.clusters, gallery.clusters), EqualPairs(query.groups, gallery.groups)]
+    relevant = EqualPairs(query.labels, gallery.labels) if judged is None else judged
+    return Candidates.by_name(relevant, tuple(barred), query.labels, gallery.labels)
 
 
 def retrieval_protocol(
-    scores: ArrayLike,
+    scores: ArrayLike | Scores,
     query: Items,
     gallery: Items,
     own_group: OwnGroup = "excluded",
     ks: Sequence[int] = (1, 5, 10),
     cmc_length: int = 50,
+    judged: PairLists | None = None,
+    processes: int = 1,
 ) -> RetrievalResult:
     """Ranks the gallery for each query and scores the rankings.
 
     Args:
-        scores: Scores (Q, M), finite; higher = more similar.
+        scores: Scores (Q, M), finite, higher = more similar; or what computes them tile by tile (`streaming`), so that
+            no matrix of them exists.
         query: The queries.
         gallery: The gallery.
-        own_group: Whether images of the query's own group (page) are in its gallery.
+        own_group: `excluded`: the query's duplicates and own group (page) are not in its gallery; `included`: they are,
+            and only the query itself is not.
         ks: Cut-offs.
         cmc_length: Places of the cumulative match curve.
+        judged: Relevant pairs with their gains, for nDCG by grade (`EqualPairs` with `finer`, `JudgedPairs`); None:
+            pairs of one class, each with gain 1.
+        processes: Processes that share the queries where scores are computed tile by tile; results do not depend on it.
 
     Returns:
         Per-query metrics; queries without a relevant image are NaN and counted.
@@ -131,27 +161,45 @@ def retrieval_protocol(
     Raises:
         ValueError: Scores do not fit the items.
     """
-    array = finite_scores(scores, 2)
-    if array.shape != (len(query), len(gallery)):
-        raise ValueError(f"scores {array.shape} for {len(query)} queries and {len(gallery)} gallery images")
-    metrics = retrieval_metrics(
-        array, relevance(query, gallery), exclusions(query, gallery, own_group), ks, "exclude", cmc_length
-    )
-    return RetrievalResult(metrics, query, len(gallery), own_group)
+    allowed = candidates(query, gallery, own_group, judged)
+    if callable(scores):
+        metrics = streaming_metrics(Stream(scores, allowed, tuple(ks), cmc_length), processes)
+    else:
+        array = finite_scores(scores, 2)
+        if array.shape != (len(query), len(gallery)):
+            raise ValueError(f"scores {array.shape} for {len(query)} queries and {len(gallery)} gallery images")
+        metrics = dense_metrics(array, allowed, ks, cmc_length)
+    return RetrievalResult(metrics.with_policy("exclude"), query, len(gallery), own_group)
+
+
+@dataclass(frozen=True)
+class _SomeQueries:
+    """Scores of some of the queries."""
+
+    scores: Scores
+    rows: Integers
+
+    def __call__(self, queries: Integers, gallery: Integers) -> NDArray[np.float32]:
+        return self.scores(self.rows[queries], gallery)
 
 
 def leave_one_out(
-    scores: ArrayLike, items: Items, ks: Sequence[int] = (1, 5, 10), cmc_length: int = 50
+    scores: ArrayLike | Scores,
+    items: Items,
+    ks: Sequence[int] = (1, 5, 10),
+    cmc_length: int = 50,
+    processes: int = 1,
 ) -> RetrievalResult | None:
     """Retrieval inside one split: each image of a class with two groups there against all others.
 
     The query's own group is left out, or a page would find itself.
 
     Args:
-        scores: Scores (N, N) of the split's images with each other.
+        scores: Scores (N, N) of the split's images with each other, or what computes them tile by tile.
         items: The images.
         ks: Cut-offs.
         cmc_length: Places of the cumulative match curve.
+        processes: See `retrieval_protocol`.
 
     Returns:
         The result over these queries; None where no class has two groups.
@@ -159,8 +207,8 @@ def leave_one_out(
     rows = np.flatnonzero(with_two_groups(items))
     if not len(rows):
         return None
-    array = finite_scores(scores, 2)
-    return retrieval_protocol(array[rows], items.take(rows), items, "excluded", ks, cmc_length)
+    some = _SomeQueries(scores, rows) if callable(scores) else finite_scores(scores, 2)[rows]
+    return retrieval_protocol(some, items.take(rows), items, "excluded", ks, cmc_length, processes=processes)
 
 
 def with_two_groups(items: Items) -> Flags:

@@ -1,155 +1,148 @@
-"""Tie blocks of rankings too large for memory: scores come tile by tile, and only counters stay.
+"""Retrieval metrics of rankings too large for memory: scores come tile by tile, and only counters stay.
 
 Scores of one pair may differ in their last bits between matrix products of different shapes. Tiles therefore lie at
-fixed places, in the order of labels, whatever part of the queries a process takes: its numbers are the same. The order
-of labels also puts the relevant pairs of a tile of queries into few tiles of the gallery, which are computed twice:
-once for the scores of the relevant candidates, once to count who stands before and beside them.
+fixed places, in the order of classes, whatever part of the queries a process takes: its numbers are the same. The
+order of classes also puts the relevant pairs of a tile of queries into few tiles of the gallery, which are computed
+twice: once for the scores of the relevant candidates, once to count who stands before and beside them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
-from twinfolio.evaluation.arrays import AnyArray, Integers, codes
-from twinfolio.evaluation.retrieval_protocol import Items, OwnGroup
-from twinfolio.evaluation.ties import TieTable
+from twinfolio.evaluation.arrays import Integers
+from twinfolio.evaluation.candidates import Candidates, Pairs
+from twinfolio.evaluation.ranking_metrics import RankingMetrics, check_size, metrics_of
+from twinfolio.evaluation.ties import TieTable, ideal_ties, runs
 
 Scores = Callable[[Integers, Integers], NDArray[np.float32]]
-"""From rows of the queries (q,) and of the gallery (m,) to their scores (q, m) float32, higher = more similar."""
+"""From rows of the queries (q,) and of the gallery (m,) to their scores (q, m) float32, higher = more similar.
+
+Read before the next call and never written to: a buffer may serve all calls."""
 
 TILE_QUERIES, TILE_GALLERY = 1024, 4096
+TILE_PAIRS = 1 << 20  # listed at once, about 100 bytes each
 
 
-def query_tiles(n_queries: int) -> int:
-    """Number of tiles the queries are cut into: what processes may share out."""
-    return -(-n_queries // TILE_QUERIES)
-
-
-def streaming_ties(
-    scores: Scores, queries: Items, gallery: Items, own_group: OwnGroup, tiles: Sequence[int] | None = None
-) -> tuple[Integers, TieTable]:
-    """Count the tie blocks of the relevant candidates of each query.
-
-    Memory: a tile of scores (16 MiB) and the relevant and excluded pairs of one tile of queries.
+@dataclass(frozen=True)
+class Stream:
+    """All that a process needs to take its share of the queries.
 
     Args:
         scores: Scores of any rows with any rows.
-        queries: Q images.
-        gallery: M images.
-        own_group: Whether the query's own group may be found; itself and its duplicates never are.
-        tiles: Tiles of queries to take; None: all.
-
-    Returns:
-        The queries' rows in the order of the table, and the table.
+        candidates: Relevant and barred pairs.
+        ks: Cut-offs, each at least 1.
+        cmc_length: Places of the cumulative match curve.
     """
-    left, right = codes(queries.labels, gallery.labels)
-    order, columns = np.argsort(left, kind="stable"), np.argsort(right, kind="stable")
-    excluded = excluded_pairs(queries, gallery, own_group, columns)
-    relevant = _Same((queries.labels, gallery.labels), columns)
-    parts, rows = [], []
-    for tile in range(query_tiles(len(queries))) if tiles is None else tiles:
-        mine = order[tile * TILE_QUERIES : (tile + 1) * TILE_QUERIES]
-        parts.append(_tile_ties(scores, mine, columns, relevant.of(mine), excluded(mine)))
-        rows.append(mine)
-    return np.concatenate(rows), _joined(parts)
+
+    scores: Scores
+    candidates: Candidates
+    ks: Sequence[int] = (1, 5, 10)
+    cmc_length: int = 50
+
+    def tiles(self) -> list[Integers]:
+        """Query rows of each tile: what processes and machines may share out in any way."""
+        return self.candidates.tiles(TILE_QUERIES, TILE_PAIRS)
+
+    def metrics(self, rows: Integers) -> RankingMetrics:
+        """Metrics of one tile's queries (q,); zeros where nothing is relevant."""
+        return metrics_of(self.ties(rows), self.ks, self.cmc_length)
+
+    def ties(self, rows: Integers) -> TieTable:
+        """Tie blocks of one tile's queries (q,)."""
+        relevant, barred = (self._placed(pairs) for pairs in self.candidates.of(rows))
+        found = self._scores_of(rows, relevant)
+        order, heads, inside = runs(relevant.place, found)
+        owner, limits = relevant.place[order][heads], found[order][heads]
+        reached, passed = self._count(rows, owner, limits, barred)
+        total = len(self.candidates.columns) - np.bincount(barred.place, minlength=len(rows))
+        gain = np.add.reduceat(relevant.gain[order], heads) if len(heads) else np.empty(0)
+        ideal = ideal_ties(relevant.place, relevant.gain, total)
+        return TieTable(owner, passed, reached - passed, inside, gain, total, ideal)
+
+    def _placed(self, pairs: Pairs) -> Pairs:
+        """Pairs with places in the gallery's order instead of rows of the gallery, sorted by them."""
+        places = np.empty(len(self.candidates.columns), np.int64)
+        places[self.candidates.columns] = np.arange(len(places))
+        column = places[pairs.column]
+        order = np.argsort(column, kind="stable")
+        return Pairs(pairs.place[order], column[order], pairs.gain[order])
+
+    def _tile(self, rows: Integers, tile: int) -> NDArray[np.float32]:
+        columns = self.candidates.columns[tile * TILE_GALLERY : (tile + 1) * TILE_GALLERY]
+        block = np.ascontiguousarray(self.scores(rows, columns), dtype=np.float32)
+        if block.shape != (len(rows), len(columns)):
+            raise ValueError(f"scores {block.shape} for {len(rows)} queries and {len(columns)} gallery rows")
+        return block
+
+    def _scores_of(self, rows: Integers, pairs: Pairs) -> NDArray[np.float32]:
+        found = np.empty(len(pairs.place), np.float32)
+        for tile in np.unique(pairs.column // TILE_GALLERY):
+            here = _of_tile(pairs, tile)
+            found[here] = self._tile(rows, tile)[pairs.place[here], pairs.column[here] - tile * TILE_GALLERY]
+        return found
+
+    def _count(
+        self, rows: Integers, owner: Integers, limits: NDArray[np.float32], barred: Pairs
+    ) -> tuple[Integers, Integers]:
+        """Candidates at or above, and above, each limit (T,)."""
+        from twinfolio.evaluation.tie_counting import count, uncount
+
+        bounds = np.searchsorted(owner, np.arange(len(rows) + 1))
+        reached, passed = np.zeros((2, len(limits)), np.int64)
+        for tile in range(-(-len(self.candidates.columns) // TILE_GALLERY)):
+            block, out = self._tile(rows, tile), _of_tile(barred, tile)
+            if count(block, limits, bounds, reached, passed).any():
+                raise ValueError("scores hold NaN or infinity: no order is defined")
+            place = barred.place[out]
+            taken = block[place, barred.column[out] - tile * TILE_GALLERY]
+            uncount(taken, place, limits, bounds, reached, passed)
+        return reached, passed
 
 
-def excluded_pairs(
-    queries: Items, gallery: Items, own_group: OwnGroup, columns: Integers
-) -> Callable[[Integers], Integers]:
-    """Pairs that never count, as ``retrieval_protocol.exclusions`` marks them, listed for some queries at a time.
+def _of_tile(pairs: Pairs, tile: int) -> slice:
+    first, end = np.searchsorted(pairs.column, [tile * TILE_GALLERY, (tile + 1) * TILE_GALLERY])
+    return slice(int(first), int(end))
+
+
+def streaming_metrics(stream: Stream, processes: int = 1) -> RankingMetrics:
+    """Metrics of all queries, in their own order; zeros where nothing is relevant.
+
+    Memory of a process: a tile of scores (16 MiB) and the listed pairs of one tile of queries; the result is
+    queries x (metrics + cmc_length).
 
     Args:
-        queries: Q images.
-        gallery: M images.
-        own_group: Whether the query's own group may be found.
-        columns: The gallery's rows (M,) in the order they will be gone through.
+        stream: Scores and candidates.
+        processes: Processes that share the tiles of queries; the numbers do not depend on it. Above 1 each is started
+            afresh, so ``stream.scores`` must pickle, and takes as many threads as its environment tells it.
 
-    Returns:
-        From rows of the queries (q,) to the pairs (P, 2), each once: place in these rows, place in ``columns``.
+    Raises:
+        ValueError: Nothing to rank, or scores that are not finite or do not fit.
     """
-    alike = [(queries.ids, gallery.ids), (queries.clusters, gallery.clusters)]
-    if own_group == "excluded":
-        alike.append((queries.groups, gallery.groups))
-    same = [_Same(pair, columns) for pair in alike]
-    return lambda rows: _union([pairs.of(rows) for pairs in same], len(columns))
+    check_size((len(stream.candidates.rows), len(stream.candidates.columns)), stream.ks)
+    tiles = stream.tiles()
+    if processes == 1:
+        parts = [stream.metrics(rows) for rows in tiles]
+    else:
+        # a fork of a process whose threads have run would not survive its first product
+        context = get_context("spawn")
+        with ProcessPoolExecutor(min(processes, len(tiles)), context, _set_stream, (stream,)) as pool:
+            parts = list(pool.map(_tile_metrics, tiles))
+    return RankingMetrics.join(parts).take(np.argsort(np.concatenate(tiles)))
 
 
-class _Same:
-    """Pairs of equal codes, listed for some queries at a time, with places in the gallery's new order."""
-
-    def __init__(self, pair: tuple[AnyArray, AnyArray], columns: Integers) -> None:
-        self.queries, gallery = codes(*pair)
-        coded = gallery[columns]
-        self.order = np.argsort(coded, kind="stable")
-        self.sorted = coded[self.order]
-
-    def of(self, rows: Integers) -> Integers:
-        """(P, 2): place in ``rows``, place in the gallery."""
-        low = np.searchsorted(self.sorted, self.queries[rows], side="left")
-        counts = np.searchsorted(self.sorted, self.queries[rows], side="right") - low
-        owner = np.repeat(np.arange(len(rows)), counts)
-        within = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return np.stack([owner, self.order[low[owner] + within]], axis=1)
+_streams: list[Stream] = []
 
 
-def _union(lists: Sequence[Integers], width: int) -> Integers:
-    keys = np.unique(np.concatenate([pairs[:, 0] * width + pairs[:, 1] for pairs in lists]))
-    return np.stack(np.divmod(keys, width), axis=1)
+def _set_stream(stream: Stream) -> None:
+    _streams[:] = [stream]
 
 
-def _tile_ties(scores: Scores, rows: Integers, columns: Integers, relevant: Integers, barred: Integers) -> TieTable:
-    width = len(columns)
-    kept = relevant[~np.isin(relevant @ [width, 1], barred @ [width, 1])]
-    found = np.empty(len(kept), np.float32)
-    of_tile = kept[:, 1] // TILE_GALLERY
-    for tile in np.unique(of_tile):
-        here = of_tile == tile
-        block = scores(rows, columns[tile * TILE_GALLERY : (tile + 1) * TILE_GALLERY])
-        found[here] = block[kept[here, 0], kept[here, 1] - tile * TILE_GALLERY]
-    levels, inside = np.unique(np.stack([kept[:, 0], found], axis=1).astype(np.float64), axis=0, return_counts=True)
-    owner, limits = levels[:, 0].astype(np.int64), levels[:, 1].astype(np.float32)  # rising within a query
-    bounds = np.searchsorted(owner, np.arange(len(rows) + 1))
-    reached, equal = np.zeros(len(limits), np.int64), np.zeros(len(limits), np.int64)
-    tile_of_barred = barred[:, 1] // TILE_GALLERY
-    for tile in range(-(-width // TILE_GALLERY)):
-        block = scores(rows, columns[tile * TILE_GALLERY : (tile + 1) * TILE_GALLERY])
-        out = barred[tile_of_barred == tile]
-        block[out[:, 0], out[:, 1] - tile * TILE_GALLERY] = -np.inf
-        _count(block, limits, bounds, reached, equal)
-    # reached[j] counts scores from limit j up to the next one: add the blocks above
-    above = np.cumsum(reached[::-1])[::-1]
-    start = above - equal - np.append(above, 0)[bounds[owner + 1]]
-    candidates = width - np.bincount(barred[:, 0], minlength=len(rows))
-    falling = np.lexsort((-limits, owner))
-    return TieTable(owner, start[falling], equal[falling], inside[falling], candidates)
-
-
-@njit(parallel=True, cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _count(
-    block: NDArray[np.float32], limits: NDArray[np.float32], bounds: Integers, reached: Integers, equal: Integers
-) -> None:
-    """Add each score of (q, m) to the highest of its query's limits that it reaches."""
-    for query in prange(len(block)):
-        low, high = bounds[query], bounds[query + 1]
-        if low == high:
-            continue
-        lowest = limits[low]
-        for score in block[query]:
-            if score >= lowest:
-                at = low
-                while at + 1 < high and score >= limits[at + 1]:
-                    at += 1
-                reached[at] += 1
-                equal[at] += score == limits[at]
-
-
-def _joined(parts: Sequence[TieTable]) -> TieTable:
-    offsets = np.cumsum([0, *(len(part) for part in parts)])
-    query = np.concatenate([part.query + offset for part, offset in zip(parts, offsets, strict=False)])
-    names = ("start", "size", "inside", "n_candidates")
-    return TieTable(query, *(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+def _tile_metrics(rows: Integers) -> RankingMetrics:
+    return _streams[0].metrics(rows)

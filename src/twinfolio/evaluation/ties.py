@@ -12,12 +12,12 @@ tied scores", Eq. 6 (AP), section 2 (P@k, reciprocal rank, DCG).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy.special import digamma
 
-from twinfolio.evaluation.arrays import Floats, Integers
+from twinfolio.evaluation.arrays import AnyArray, Flags, Floats, Integers
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,18 @@ class TieTable:
         start: Candidates before the block (T,).
         size: Candidates in it (T,), at least 1.
         inside: Relevant ones among them (T,), at least 1.
+        gain: Sum of their gains (T,), above 0.
         n_candidates: Candidates of each query (Q,).
+        ideal: The table of the same candidates ranked by their gains; None: this one.
     """
 
     query: Integers
     start: Integers
     size: Integers
     inside: Integers
+    gain: Floats
     n_candidates: Integers
+    ideal: TieTable | None = None
 
     def __len__(self) -> int:
         return len(self.n_candidates)
@@ -86,6 +90,29 @@ class TieTable:
         gained = (self.before + 1 - slope * (start + 1)) * harmonic + slope * places
         return self.total(np.where(places > 0, inside / size * gained, 0.0))
 
+    def discounted_gain(self, k: int | None = None) -> Floats:
+        """Expected DCG of the first k places (Q,): sum of gain / log2(place + 1), linear in the gains.
+
+        Args:
+            k: Places; None: all.
+        """
+        start, end = self.start, self.start + self.size
+        summed = _summed_discounts(1 << int(self.n_candidates.max(initial=1)).bit_length())
+        if k is not None:
+            start, end = np.minimum(start, k), np.minimum(end, k)
+        return self.total(self.gain / self.size * (summed[end] - summed[start]))
+
+    def normalised_gain(self, k: int | None = None) -> Floats:
+        """Expected nDCG of the first k places (Q,): DCG over that of the best order; 0 where nothing is relevant.
+
+        Source: Järvelin & Kekäläinen 2002, section 2.2, with the discount of Burges et al. 2005.
+
+        Args:
+            k: Places; None: all.
+        """
+        best = (self.ideal or self).discounted_gain(k)
+        return np.divide(self.discounted_gain(k), best, out=np.zeros(len(self)), where=best > 0)
+
     def first_hit(self, length: int) -> tuple[Floats, Floats]:
         """Chance that a hit lies within 1..length (Q, length), and the expected reciprocal rank (Q,).
 
@@ -109,26 +136,57 @@ class TieTable:
         return curve, reciprocal
 
 
-def dense_ties(scores: Floats, relevant: np.ndarray, excluded: np.ndarray) -> TieTable:
+@lru_cache(maxsize=2)
+def _summed_discounts(length: int) -> Floats:
+    """Sum of 1 / log2(place + 1) over the first 0..length places."""
+    return np.append(0.0, np.cumsum(1 / np.log2(np.arange(2, length + 2))))
+
+
+def runs(owner: Integers, value: AnyArray) -> tuple[Integers, Integers, Integers]:
+    """Runs of equal (owner, value): owners rising, values falling within each.
+
+    Returns:
+        The order of the rows (P,), the first place of each run in it (T,), and the run's length (T,).
+    """
+    order = np.lexsort((-value, owner))
+    ordered, falling = owner[order], value[order]
+    opens = np.ones(len(order), dtype=np.bool_)
+    opens[1:] = (ordered[1:] != ordered[:-1]) | (falling[1:] != falling[:-1])
+    heads = np.flatnonzero(opens)
+    return order, heads, np.diff(heads, append=len(order))
+
+
+def ideal_ties(owner: Integers, gain: Floats, n_candidates: Integers) -> TieTable:
+    """The best ranking of relevant pairs: queries (P,) with gains (P,), candidates of each query (Q,)."""
+    order, heads, counts = runs(owner, gain)
+    query, value = owner[order][heads], gain[order][heads]
+    start = heads - np.searchsorted(owner[order], query)
+    return TieTable(query, start, counts, counts, value * counts, n_candidates)
+
+
+def dense_ties(scores: Floats, gains: Floats | Flags, excluded: Flags) -> TieTable:
     """The table of score matrices small enough to sort.
 
     Args:
         scores: (Q, M), higher = more similar.
-        relevant: (Q, M) bool.
+        gains: (Q, M), above 0 where relevant; True counts 1.
         excluded: (Q, M) bool: not candidates.
     """
     keyed = np.where(excluded, np.inf, -scores)
     order = np.argsort(keyed, axis=1, kind="stable")
     keyed = np.take_along_axis(keyed, order, axis=1)
     valid = np.take_along_axis(~excluded, order, axis=1)
-    hits = np.take_along_axis(relevant & ~excluded, order, axis=1)
+    worth = np.take_along_axis(np.where(excluded, 0.0, gains), order, axis=1).ravel()
     opens = np.ones(keyed.shape, dtype=np.bool_)
     opens[:, 1:] = keyed[:, 1:] != keyed[:, :-1]
     opens &= valid
     heads = np.flatnonzero(opens)  # of blocks, through all queries
-    block = np.cumsum(opens.ravel()) - 1
+    block, hits = np.cumsum(opens.ravel()) - 1, np.flatnonzero(worth > 0)
     size = np.bincount(block[valid.ravel()], minlength=len(heads))
-    inside = np.bincount(block[hits.ravel()], minlength=len(heads))
+    inside = np.bincount(block[hits], minlength=len(heads))
+    gain = np.bincount(block[hits], weights=worth[hits], minlength=len(heads)).astype(np.float64)
     kept = inside > 0
     query, start = np.divmod(heads[kept], keyed.shape[1])
-    return TieTable(query, start, size[kept], inside[kept], valid.sum(axis=1))
+    candidates = valid.sum(axis=1)
+    ideal = ideal_ties(hits // keyed.shape[1], worth[hits], candidates)
+    return TieTable(query, start, size[kept], inside[kept], gain[kept], candidates, ideal)

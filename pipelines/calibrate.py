@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+
 from _stage import Stage, run_stage
 from _systems import COMPARED, SIAMESE, STORE
 from twinfolio.assessment.ablation import Grid

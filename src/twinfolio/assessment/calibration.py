@@ -118,9 +118,7 @@ def calibrate(
         settings: What is promised.
     """
     sample = all_pairs(scores, queries, gallery, settings.seed)
-    calibrator, losses = choose_calibrator(
-        sample.scores, sample.labels, sample.groups, settings.folds, settings.seed
-    )
+    calibrator, losses = choose_calibrator(sample.scores, sample.labels, sample.groups, settings.folds, settings.seed)
     impostors = impostor_scores(strangers, queries, gallery)
     impostors = impostors[np.isfinite(impostors)]
     evidence = class_evidence(calibrator, scores, queries, gallery)
@@ -131,9 +129,7 @@ def calibrate(
         temperature=None if probabilities is None else fit_temperature(probabilities, queries.labels),
         unknown=threshold_at_fmr(impostors, np.zeros(len(impostors), bool), settings.false_match_rate),
         false_match_rate=settings.false_match_rate,
-        conformal=fit_conformal(
-            evidence.probabilities, evidence.own, evidence.groups, settings.coverage
-        ),
+        conformal=fit_conformal(evidence.probabilities, evidence.own, evidence.groups, settings.coverage),
     )
 
 

@@ -10,7 +10,6 @@ from twinfolio.assessment.images import ImageSet
 from twinfolio.data.store import Store
 from twinfolio.retrieval.ranking import Ranking
 
-
 SHOWN = 8
 """Answers a query on the sheet."""
 

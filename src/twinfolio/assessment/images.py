@@ -131,9 +131,7 @@ def _segment_means(values: np.ndarray, starts: np.ndarray, axis: int) -> np.ndar
     return np.asarray(sums / (counts[:, None] if axis == 0 else counts))
 
 
-def first_answers(
-    scores: Scores, queries: Items, gallery: Items, k: int, own_group: OwnGroup = "excluded"
-) -> Ranking:
+def first_answers(scores: Scores, queries: Items, gallery: Items, k: int, own_group: OwnGroup = "excluded") -> Ranking:
     """The first k gallery images of each query, a block of queries at a time.
 
     Args:

@@ -45,11 +45,11 @@ def leak_gap(scores: Scores, queries: Items, archive: Items, resampling: Resampl
     how = (resampling.n, resampling.seed, resampling.confidence)
     sides: tuple[OwnGroup, OwnGroup] = ("included", "excluded")
     included, excluded = (retrieval_protocol(scores, queries, archive, side) for side in sides)
-    values = [
-        (result.metrics.per_query[measure] for result in (included, excluded)) for measure in MEASURES
-    ]
     gap = {
-        measure: contrast(*pair, queries.groups, resampling) for measure, pair in zip(MEASURES, values, strict=True)
+        measure: contrast(
+            included.metrics.per_query[measure], excluded.metrics.per_query[measure], queries.groups, resampling
+        )
+        for measure in MEASURES
     }
     more = included.metrics.n_candidates - excluded.metrics.n_candidates
     return LeakGap(

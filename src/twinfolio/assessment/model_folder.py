@@ -82,9 +82,7 @@ def gallery_table(scene: Scene, manifest: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)[list(GALLERY_COLUMNS)]
 
 
-def write_model_folder(
-    folder: Path, bundle: Path, scene: Scene, searched: Searched, manifest: pd.DataFrame
-) -> None:
+def write_model_folder(folder: Path, bundle: Path, scene: Scene, searched: Searched, manifest: pd.DataFrame) -> None:
     """Write the folder under a temporary name, then rename it; the ONNX program is checked against torch.
 
     Args:

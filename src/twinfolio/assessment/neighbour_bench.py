@@ -18,7 +18,7 @@ from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.systems import System
 from twinfolio.data.store import Store
 from twinfolio.errors import ModelError
-from twinfolio.evaluation.retrieval_protocol import Items, OwnGroup, RetrievalResult, retrieval_protocol
+from twinfolio.evaluation.retrieval_protocol import Items, OwnGroup, RetrievalResult, candidates, retrieval_protocol
 from twinfolio.retrieval.prepared import PreparedGallery, RecipeScores
 from twinfolio.retrieval.recipe import BuildScorer, Recipe
 from twinfolio.retrieval.scorers import build_scorer
@@ -72,7 +72,7 @@ class Bench:
         queries, train = self.parts["val"], self.parts["train"].items
         vectors = self.embedded(gallery.recipe.views)["val"]
         ranked = RecipeScores(gallery, vectors, queries.row_image, barred_images(queries.items, train))
-        return retrieval_protocol(ranked(np.arange(len(queries)), np.arange(len(train))), queries.items, train)
+        return retrieval_protocol(ranked, queries.items, train)
 
     def embed_ms(self, views: Views | None) -> float:
         """Median time to embed one image."""
@@ -133,15 +133,7 @@ def head_builder(folder: Path) -> BuildScorer:
 def barred_images(queries: Items, gallery: Items, own_group: OwnGroup = "excluded") -> list[np.ndarray]:
     """For each query the gallery images that are it, its duplicates or, where excluded, of its group.
 
-    The same pairs as ``retrieval_protocol.exclusions``, as lists: nothing here is queries x gallery.
+    The pairs that ``retrieval_protocol`` bars, as lists: nothing here is queries x gallery.
     """
-    sides = [(queries.ids, gallery.ids), (queries.clusters, gallery.clusters)]
-    if own_group == "excluded":
-        sides.append((queries.groups, gallery.groups))
-    lists: list[list[np.ndarray]] = [[] for _ in range(len(queries))]
-    for ours, theirs in sides:
-        order = np.argsort(theirs, kind="stable")
-        low, high = (np.searchsorted(theirs[order], ours, side=side) for side in ("left", "right"))
-        for query, found in enumerate(lists):
-            found.append(order[low[query] : high[query]])
-    return [np.unique(np.concatenate(found)).astype(np.int64) for found in lists]
+    barred = candidates(queries, gallery, own_group).of(np.arange(len(queries)))[1]
+    return np.split(barred.column, np.searchsorted(barred.place, np.arange(1, len(queries))))

@@ -80,7 +80,5 @@ def open_scene(
     stores = {split: Store.open(store_root / split) for split in info.splits}
     parts = {split: originals(store) for split, store in stores.items()}
     archive = parts["train"].items.join(parts["val"].items)
-    pairs, counts = build_pairs(
-        parts["test"].items, archive, positives_per_query, min_positives, resampling.seed
-    )
+    pairs, counts = build_pairs(parts["test"].items, archive, positives_per_query, min_positives, resampling.seed)
     return Scene(info, stores, parts, pairs, counts, embeddings, resampling)

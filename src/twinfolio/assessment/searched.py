@@ -101,9 +101,7 @@ def search_test(
     of_test = test_vectors if views is None else _embedded(seen, scene, "test")
     scores = _scores(gallery, of_test, scene.queries, scene)
     queries, items, how = scene.queries.items, scene.gallery.items, scene.resampling
-    judgement = judge(
-        NAME, system.pretrained, scores, queries, items, scene.pairs, fixed(setting.threshold), how
-    )
+    judgement = judge(NAME, system.pretrained, scores, queries, items, scene.pairs, fixed(setting.threshold), how)
     labels = scene.pairs["label"].to_numpy().astype(bool)
     probabilities = None if system.classify is None else image_values(system.classify(test_vectors), scene.queries)
     check = check_calibration(

@@ -97,7 +97,7 @@ def best_scores(
         scores: Scores of any rows with any rows.
         queries: Q images.
         gallery: M images, labels of one kind with the queries'.
-        own_group: Whether the query's own group may be found; itself and its duplicates never are.
+        own_group: Whether the query's own group and duplicates may be found; itself never is.
 
     Raises:
         ValueError: The gallery is empty, or a score is NaN.

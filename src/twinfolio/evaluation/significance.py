@@ -219,6 +219,38 @@ def paired_difference(
     return Difference(float(differences.mean()) if len(differences) else float("nan"), low, high)
 
 
+def unpaired_difference(
+    a: ArrayLike,
+    groups_a: ArrayLike,
+    b: ArrayLike,
+    groups_b: ArrayLike,
+    n: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> Difference:
+    """mean(a) - mean(b) of two samples that share no rows, each resampled by its own groups.
+
+    Args:
+        a: Values (N,); NaN values are left out.
+        groups_a: Their groups (N,).
+        b: Values (M,).
+        groups_b: Their groups (M,).
+        n: Resamples.
+        seed: Seed of the resamples.
+        confidence: Coverage.
+    """
+    means, resampled = [], []
+    for number, (values, groups) in enumerate(((a, groups_a), (b, groups_b))):
+        array = np.asarray(values, dtype=np.float64)
+        keep = ~np.isnan(array)
+        rows = np.stack([array[keep], np.ones(int(keep.sum()))], axis=1)
+        totals = group_totals(rows, np.asarray(groups)[keep])
+        drawn = np.concatenate([weights @ totals for weights in _group_weights(len(totals), n, seed + number)])
+        means.append(float(array[keep].mean()))
+        resampled.append(drawn[:, 0] / drawn[:, 1])
+    return Difference(means[0] - means[1], *_percentiles(resampled[0] - resampled[1], confidence))
+
+
 def paired_permutation_test(a: ArrayLike, b: ArrayLike, groups: ArrayLike, n: int = 10_000, seed: int = 0) -> float:
     """Two-sided p of mean(a - b) = 0 under exchange of a and b in whole groups.
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from twinfolio.assessment.calibration import Calibration, CalibrationCheck
+from twinfolio.assessment.calibration import Calibration
+from twinfolio.assessment.calibration_check import CalibrationCheck
+from twinfolio.assessment.searched import Searched
 from twinfolio.reporting.plots import plot_reliability
 from twinfolio.reporting.report import Chapter, brief
 from twinfolio.reporting.tables import write_table
@@ -35,17 +37,14 @@ def write_check(check: CalibrationCheck, report_dir: Path) -> None:
     plot_reliability(report_dir / "figures" / "reliability.png", shown)
 
 
-def check_chapter(
-    calibration: Calibration, check: CalibrationCheck, unknown: Mapping[str, float] | None, report_dir: Path
-) -> Chapter:
+def check_chapter(searched: Searched, report_dir: Path) -> Chapter:
     """How probabilities, sets and the threshold hold on test.
 
     Args:
-        calibration: Fitted on validation.
-        check: On test.
-        unknown: Open-set values; None where no class was held out.
+        searched: The champion on test as search uses it.
         report_dir: Holds ``figures/reliability.png``.
     """
+    calibration, check, unknown = searched.setting.calibration, searched.check, searched.unknown
     rows = [
         {"of": title, "ECE": check.values[name], "ECE_low": check.values[f"{name}_low"],
          "ECE_high": check.values[f"{name}_high"]}
@@ -70,7 +69,8 @@ def check_chapter(
     return Chapter(
         "Calibration and unknown classes", texts, notes,
         tables=[("Expected calibration error", brief(pd.DataFrame(rows)))],
-        figures=[("Predicted against observed share of pairs of one class", report_dir / "figures" / "reliability.png")],
+        figures=[("Predicted against observed share of pairs of one class",
+                  report_dir / "figures" / "reliability.png")],
     )  # fmt: skip
 
 

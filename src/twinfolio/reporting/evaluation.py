@@ -148,7 +148,7 @@ def _write_report(
         _search(evaluation),
         Chapter("Verification", [_pair_text(evaluation)], tables=[("Verification", brief(written["verification"]))],
                 figures=[("ROC and precision-recall", report_dir / "figures" / "roc_pr.png")]),
-        check_chapter(evaluation.searched.setting.calibration, evaluation.searched.check, evaluation.searched.unknown, report_dir),
+        check_chapter(evaluation.searched, report_dir),
         _classification(evaluation, written, report_dir),
     ]  # fmt: skip
     refit = ", trained again on train and validation" if evaluation.champion == REFIT else ""

@@ -57,9 +57,8 @@ def read_side(folder: Path) -> Side:
     """
     reports = folder / "reports"
     try:
-        metrics, split = (
-            json.loads((reports / stage / "metrics.json").read_text(encoding="utf-8")) for stage in ("evaluate", "split")
-        )
+        files = (reports / stage / "metrics.json" for stage in ("evaluate", "split"))
+        metrics, split = (json.loads(path.read_text(encoding="utf-8")) for path in files)
         return Side(metrics, split, pd.read_csv(reports / "evaluate" / "per_query.csv"))
     except OSError as error:
         raise DataError(f"{error.filename}: missing", "run the stage retrain") from None
@@ -83,8 +82,8 @@ def leak_study_table(blocks: Side, random: Side, n: int = 1000, seed: int = 0) -
             row |= {f"{title}{end}": side.metrics.get(f"{key}{end}", np.nan) for end in ("", "_low", "_high")}
         if name in HEADLINES:
             column = HEADLINES[name]
-            sides = [(side.per_query[column].to_numpy(), side.per_query["group"].to_numpy()) for side in (random, blocks)]
-            gap = unpaired_difference(*sides[0], *sides[1], n, seed)
+            a, b = random.per_query, blocks.per_query
+            gap = unpaired_difference(a[column], a["group"], b[column], b["group"], n, seed)
             row |= {"gap": gap.difference, "gap_low": gap.low, "gap_high": gap.high}
         else:
             row |= {"gap": row["at random"] - row["by group"], "gap_low": np.nan, "gap_high": np.nan}  # type: ignore[operator]
@@ -110,12 +109,8 @@ def write_leak_study(blocks: Side, random: Side, report_dir: Path, *, n: int = 1
         for end, column in (("by_group", "by group"), ("at_random", "at random"), ("gap", "gap"))
     }
     write_metrics(report_dir / "metrics.json", {key: value for key, value in metrics.items() if value == value})
-    long = {
-        title: table.set_index("number").rename(columns=lambda name, t=title: str(name).replace(t, "value"))
-        for title in ("by group", "at random")
-    }
-    panels = {title: interval_panels(part, {title: "value"})[title] for title, part in long.items()}
-    plot_intervals(report_dir / "figures" / "leak_gap.png", panels)
+    titles = {title: title for title in ("by group", "at random")}
+    plot_intervals(report_dir / "figures" / "leak_gap.png", interval_panels(table.set_index("number"), titles))
     first = table.iloc[0]
     heads = [headline("mAP by group", first["by group"], first["by group_low"], first["by group_high"]),
              headline("mAP at random", first["at random"], first["at random_low"], first["at random_high"]),
@@ -126,8 +121,11 @@ def write_leak_study(blocks: Side, random: Side, report_dir: Path, *, n: int = 1
         "so a gap's interval comes from resampling each side's own groups; a gap without an interval is a plain "
         "difference of two numbers whose own intervals stand beside it."
     )
-    counts = pd.DataFrame([{"split": title, **{key: side.split[key] for key in ("images", "groups", "train", "val", "test")}}
-                           for title, side in (("by group", blocks), ("at random", random))])  # fmt: skip
+    kept = ("images", "groups", "train", "val", "test")
+    counts = pd.DataFrame(
+        [{"split": title, **{key: side.split[key] for key in kept}}
+         for title, side in (("by group", blocks), ("at random", random))]
+    )  # fmt: skip
     chapter = Chapter("Every headline number under both splits", [text],
                       tables=[("Numbers", brief(table)), ("Splits", counts)],
                       figures=[("Values with their intervals", report_dir / "figures" / "leak_gap.png")])  # fmt: skip

@@ -136,5 +136,19 @@ def _systems_table(folder: Path) -> str:
     return _markdown(rows)
 
 
+def _ablation(folder: Path) -> str:
+    """The methods for better neighbours on validation."""
+    table = pd.read_csv(folder / "reports/calibrate/neighbours.csv", keep_default_na=False, na_values={"gain": [""]})
+    timing = _read(folder, "reports/calibrate/timing.json")
+    rows = [["neighbours, on validation", "setting", "mAP", "gain", "top-1", "adds ms a query", "kept"]]
+    rows.append(["---"] * len(rows[0]))
+    for row in table.to_dict("records"):
+        added = f"{timing['neighbours_' + row['method'] + '_added_ms']:.1f}"
+        kept = "yes" if str(row["kept"]) == "True" else ""
+        shown = [_cell(row, "mAP"), _cell(row, "gain"), _cell(row, "P@1"), added, kept]
+        rows.append([str(row["method"]), str(row["setting"]) or "-", *shown])
+    return _markdown(rows)
+
+
 def _markdown(rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -68,7 +68,7 @@ def test_itself_its_duplicates_and_its_page_speak_for_no_class():
     matrix = np.array([[9.0, 8, 7, 6]])
     excluded = best_scores(of(matrix), queries, gallery)
     assert (excluded.scores.tolist(), excluded.rows.tolist()) == ([[7, -np.inf]], [[2, -1]])
-    assert best_scores(of(matrix), queries, gallery, "included").scores.tolist() == [[8, -np.inf]]
+    assert best_scores(of(matrix), queries, gallery, "included").scores.tolist() == [[8, 6]]
 
 
 def test_answers_say_who_was_found_and_who_can_be():

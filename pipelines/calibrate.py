@@ -10,6 +10,7 @@ from twinfolio.assessment.ablation import Grid
 from twinfolio.assessment.calibration import CalibrationSettings
 from twinfolio.assessment.champion import EMBEDDINGS, PAIRS, read_champion
 from twinfolio.assessment.judgement import Resampling
+from twinfolio.assessment.neighbour_bench import head_builder
 from twinfolio.assessment.readiness import make_ready
 from twinfolio.assessment.systems import pick_device, trained_system
 from twinfolio.reporting.readiness import write_readiness
@@ -20,7 +21,7 @@ def main(stage: Stage) -> None:
     neighbours = params.neighbours
     ready = make_ready(
         trained_system(champion.distance, SIAMESE[champion.distance], pick_device(stage.params.trainer.accelerator)),
-        SIAMESE[champion.distance],
+        head_builder(SIAMESE[champion.distance]),
         STORE,
         COMPARED / EMBEDDINGS / f"{champion.distance}.npz",
         pd.read_csv(COMPARED / PAIRS, dtype={"query": str, "archive": str}),

@@ -11,6 +11,7 @@ from twinfolio.assessment.champion import EMBEDDINGS, read_champion
 from twinfolio.assessment.evaluate import evaluate_systems
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.model_folder import write_model_folder
+from twinfolio.assessment.neighbour_bench import head_builder
 from twinfolio.assessment.scene import open_scene
 from twinfolio.assessment.searched import read_setting
 from twinfolio.assessment.systems import REFIT
@@ -34,7 +35,7 @@ def main(stage: Stage) -> None:
         systems,
         scene,
         champion=best,
-        model=FINAL / "model",
+        build=head_builder(FINAL / "model"),
         thresholds=champion.thresholds | {best: champion.thresholds[champion.distance]},
         search=read_setting(CALIBRATED),
         sheet_queries=params.sheet_queries,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from twinfolio.data.store import StoreInfo
 from twinfolio.errors import DataError
 from twinfolio.evaluation.reports import retrieval_report
 from twinfolio.evaluation.retrieval_protocol import leave_one_out
+from twinfolio.retrieval.recipe import BuildScorer
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def evaluate_systems(
     scene: Scene,
     *,
     champion: str,
-    model: Path,
+    build: BuildScorer,
     thresholds: dict[str, float],
     search: SearchSetting,
     sheet_queries: int,
@@ -102,7 +102,7 @@ def evaluate_systems(
         systems: All systems, the champion among them.
         scene: Test, and what it is held against.
         champion: Its name: the distance picked on validation, or ``refit``.
-        model: The champion's model folder.
+        build: The champion's head, see ``head_builder``.
         thresholds: System -> threshold, chosen on validation.
         search: How the champion is searched, chosen on validation.
         sheet_queries: Queries on the contact sheet.
@@ -113,7 +113,7 @@ def evaluate_systems(
     tested = {system.name: _test(system, scene, _threshold(thresholds, system.name)) for system in systems}
     best = next(system for system in systems if system.name == champion)
     judged = tested[champion].judgement
-    searched = search_test(best, model, search, scene, tested[champion].vectors, judged)
+    searched = search_test(best, build, search, scene, tested[champion].vectors, judged)
     stores = scene.stores
     sheet = examples(
         judged.answers, scene.queries, scene.gallery, stores["test"], [stores["train"], stores["val"]], sheet_queries

@@ -14,12 +14,13 @@ from twinfolio.assessment.ablation import Ablation, Grid, ablate
 from twinfolio.assessment.calibration import Calibration, CalibrationSettings, calibrate
 from twinfolio.assessment.images import ImageSet, image_values
 from twinfolio.assessment.judgement import Resampling
-from twinfolio.assessment.neighbour_bench import Bench, barred_images, head_builder, open_bench
+from twinfolio.assessment.neighbour_bench import Bench, barred_images, open_bench
 from twinfolio.assessment.systems import System
 from twinfolio.evaluation.pairs import pair_scores
 from twinfolio.evaluation.retrieval_protocol import Items
 from twinfolio.evaluation.verification import choose_threshold
 from twinfolio.retrieval.prepared import PreparedGallery, RecipeScores
+from twinfolio.retrieval.recipe import BuildScorer
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class Readiness:
 
 def make_ready(
     system: System,
-    model: Path,
+    build: BuildScorer,
     store_root: Path,
     embeddings: Path,
     pairs: pd.DataFrame,
@@ -59,7 +60,7 @@ def make_ready(
 
     Args:
         system: The champion.
-        model: Its model folder.
+        build: Its head, see ``head_builder``.
         store_root: Only its ``train`` and ``val`` are opened.
         embeddings: Its file of ``embed_gallery``.
         pairs: The frozen validation pairs, ``query, archive, label``.
@@ -70,7 +71,7 @@ def make_ready(
         settings: What the fits promise.
         resampling: How intervals are made.
     """
-    bench = open_bench(system, head_builder(model), store_root, embeddings, resampling, repeats)
+    bench = open_bench(system, build, store_root, embeddings, resampling, repeats)
     ablation = ablate(bench, grid, latency_ms)
     gallery = bench.prepared(ablation.kept.recipe)
     queries, train = bench.parts["val"], bench.parts["train"]

@@ -13,14 +13,14 @@ from twinfolio.assessment.calibration_check import CalibrationCheck, check_calib
 from twinfolio.assessment.embeddings import embed_originals
 from twinfolio.assessment.images import ImageSet, image_values
 from twinfolio.assessment.judgement import Contrast, Judgement, contrast, fixed, judge
-from twinfolio.assessment.neighbour_bench import barred_images, head_builder
+from twinfolio.assessment.neighbour_bench import barred_images
 from twinfolio.assessment.scene import Scene
 from twinfolio.assessment.systems import System
 from twinfolio.errors import DataError
 from twinfolio.evaluation.open_set import best_scores, open_set_report
 from twinfolio.evaluation.pairs import pair_groups
 from twinfolio.retrieval.prepared import PreparedGallery, RecipeScores
-from twinfolio.retrieval.recipe import Recipe, load_recipe
+from twinfolio.retrieval.recipe import BuildScorer, Recipe, load_recipe
 
 NAME = "search"
 """The system's name in the tables."""
@@ -80,13 +80,13 @@ class Searched:
 
 
 def search_test(
-    system: System, model: Path, setting: SearchSetting, scene: Scene, test_vectors: np.ndarray, champion: Judgement
+    system: System, build: BuildScorer, setting: SearchSetting, scene: Scene, test_vectors: np.ndarray, champion: Judgement
 ) -> Searched:
     """Search test as the model folder will be searched; nothing is chosen.
 
     Args:
         system: The champion, or the champion trained once more.
-        model: Its model folder.
+        build: Its head, see ``head_builder``.
         setting: What validation chose.
         scene: Test and its gallery.
         test_vectors: Its plain embeddings of the test rows.
@@ -97,7 +97,7 @@ def search_test(
     seen = replace(system, embed=setting.recipe.forward(system.embed))
     vectors = plain if views is None else np.concatenate([_embedded(seen, scene, split) for split in ("train", "val")])
     setting = replace(setting, recipe=setting.recipe.fitted(vectors))
-    gallery = PreparedGallery(setting.recipe, vectors, scene.gallery.row_image, head_builder(model))
+    gallery = PreparedGallery(setting.recipe, vectors, scene.gallery.row_image, build)
     of_test = test_vectors if views is None else _embedded(seen, scene, "test")
     scores = _scores(gallery, of_test, scene.queries, scene)
     queries, items, how = scene.queries.items, scene.gallery.items, scene.resampling

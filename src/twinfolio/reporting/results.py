@@ -138,7 +138,7 @@ def _systems_table(folder: Path) -> str:
 
 def _ablation(folder: Path) -> str:
     """The methods for better neighbours on validation."""
-    table = pd.read_csv(folder / "reports/calibrate/neighbours.csv", keep_default_na=False, na_values={"gain": [""]})
+    table = pd.read_csv(folder / "reports/calibrate/neighbours.csv")
     timing = _read(folder, "reports/calibrate/timing.json")
     rows = [["neighbours, on validation", "setting", "mAP", "gain", "top-1", "adds ms a query", "kept"]]
     rows.append(["---"] * len(rows[0]))
@@ -146,7 +146,7 @@ def _ablation(folder: Path) -> str:
         added = f"{timing['neighbours_' + row['method'] + '_added_ms']:.1f}"
         kept = "yes" if str(row["kept"]) == "True" else ""
         shown = [_cell(row, "mAP"), _cell(row, "gain"), _cell(row, "P@1"), added, kept]
-        rows.append([str(row["method"]), str(row["setting"]) or "-", *shown])
+        rows.append([str(row["method"]), "-" if pd.isna(row["setting"]) else str(row["setting"]), *shown])
     return _markdown(rows)
 
 

@@ -6,8 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from twinfolio.assessment.ablation import Grid
+from twinfolio.assessment.calibration import CalibrationSettings
+from twinfolio.assessment.judgement import Resampling
+from twinfolio.assessment.readiness import make_ready
+from twinfolio.assessment.searched import SearchSetting
 from twinfolio.assessment.systems import System
 from twinfolio.evaluation.baselines import cosine_scores
+from twinfolio.retrieval.scorers import DistanceScorer
 
 CLASSES = ["alif", "ba", "ta", "tha"]
 SIZE = 8
@@ -92,6 +98,32 @@ def make_systems():
         System("cosine", mean_colour, cosine_scores, nearest_class_colour, pretrained=True),
         System("colour_histogram", mean_colour, negative_l2),
     ]
+
+
+def cosine_head(gallery):
+    return DistanceScorer(gallery, "cosine", 1.0, 1.0)
+
+
+def make_ready_of(system, root, comparison, embeddings, methods=("whitening", "query_expansion")):
+    """The champion made ready with a small grid."""
+    grid = Grid(methods, [3], [0.1], [2], [0.75], [2], [1.0], [5], [2], [0.3], 10)
+    return make_ready(
+        system,
+        cosine_head,
+        root,
+        embeddings / f"{system.name}.npz",
+        comparison.pairs,
+        grid=grid,
+        latency_ms=1000,
+        repeats=1,
+        criterion="f1",
+        settings=CalibrationSettings(),
+        resampling=Resampling(n=100),
+    )
+
+
+def setting_of(ready):
+    return SearchSetting(ready.ablation.kept.recipe, ready.threshold, ready.calibration)
 
 
 @pytest.fixture

@@ -158,7 +158,7 @@ def test_every_method_has_a_row_and_its_time():
 
 
 def row(method, value, low, within=True):
-    gain = None if method == "plain" else Contrast(value - 0.5, low, 1.0, 0.01)
+    gain = None if method == "plain" else Contrast(value - 0.5, low, 1.0, 0.01, 0.02, 7, 3)
     one = np.ones(1)
     return Row(method, Recipe(), {"mAP": value}, one, one, gain, 1, 1, 1, 0, within)
 
@@ -176,7 +176,7 @@ def row(method, value, low, within=True):
     ],
 )
 def test_what_is_kept_is_better_for_sure_within_the_budget_and_no_more_than_needed(rows, over, kept):
-    lead = None if over is None else Contrast(over[0], over[1], 1.0, 0.01)
+    lead = None if over is None else Contrast(over[0], over[1], 1.0, 0.01, 0.02, 7, 3)
     assert Ablation([row("plain", 0.5, 0), *(row(*r) for r in rows)], lead, 50.0, 1, 1).kept.method == kept
 
 

@@ -17,7 +17,6 @@ def test_what_comparison_writes_evaluation_reads(store_root, systems, tmp_path):
     assert (champion.distance, champion.runner_up, champion.tie) == ("cosine", "l1", comparison.tie)
     assert champion.val_map_unseen == comparison.without_within_group("cosine")
     assert champion.thresholds == comparison.thresholds
-    assert champion.threshold_facts()["threshold"] == comparison.thresholds["cosine"]
 
 
 @pytest.mark.parametrize("text", [None, "{", "{}"])

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
+from tests.unit.assessment.conftest import cosine_head, make_ready_of, setting_of
 from twinfolio.assessment.compare import PairSettings, compare_systems
 from twinfolio.assessment.evaluate import evaluate_systems
 from twinfolio.assessment.judgement import Resampling
+from twinfolio.assessment.scene import open_scene
 from twinfolio.errors import DataError
 from twinfolio.evaluation.verification import confusion_at
 
@@ -17,17 +19,18 @@ def compared(whole_store, systems, tmp_path):
 
 @pytest.fixture
 def evaluate(whole_store, systems, tmp_path, compared):
+    setting = setting_of(make_ready_of(systems[1], whole_store, compared, tmp_path / "e"))
+    embeddings = {system.name: tmp_path / "e" / f"{system.name}.npz" for system in systems}
+
     def run(champion="cosine", thresholds=None):
         return evaluate_systems(
             systems,
+            open_scene(whole_store, embeddings, 5, 5, HOW),
             champion=champion,
+            build=cosine_head,
             thresholds=compared.thresholds if thresholds is None else thresholds,
-            store_root=whole_store,
-            embeddings={system.name: tmp_path / "e" / f"{system.name}.npz" for system in systems},
-            positives_per_query=5,
-            min_positives=5,
+            search=setting,
             sheet_queries=4,
-            resampling=HOW,
         )
 
     return run
@@ -46,7 +49,7 @@ def test_verification_uses_the_threshold_it_was_given(evaluate, compared):
         evaluation = evaluate(thresholds=thresholds)
         for name, tested in evaluation.tested.items():
             judged = tested.judgement
-            counts = confusion_at(judged.pair_scores, evaluation.pairs["label"], thresholds[name])
+            counts = confusion_at(judged.pair_scores, evaluation.scene.pairs["label"], thresholds[name])
             assert [judged.verification_values[k] for k in ("tp", "fp", "fn", "tn")] == [
                 counts.tp,
                 counts.fp,
@@ -62,8 +65,8 @@ def test_a_system_without_a_validation_threshold_is_named(evaluate):
 
 def test_the_gallery_is_train_and_validation(evaluate):
     evaluation = evaluate()
-    assert evaluation.tested["cosine"].judgement.scores.shape == (4 * 2 * 3, 4 * 3 * 3 + 4 * 2 * 3)
-    assert len(evaluation.gallery_embeddings) == (3 * 9 + 2 * 9) + (3 * 6 + 2 * 6)
+    assert evaluation.tested["cosine"].judgement.retrieval_values["n_gallery"] == 4 * 3 * 3 + 4 * 2 * 3
+    assert len(evaluation.searched.gallery_vectors) == (3 * 9 + 2 * 9) + (3 * 6 + 2 * 6)
 
 
 def test_leave_one_out_runs_inside_test_without_the_own_group(evaluate):
@@ -105,4 +108,6 @@ def test_two_evaluations_give_the_same_numbers(evaluate):
     first, second = evaluate(), evaluate()
     for name in first.tested:
         assert first.tested[name].judgement.retrieval_values == second.tested[name].judgement.retrieval_values
-        np.testing.assert_array_equal(first.tested[name].judgement.scores, second.tested[name].judgement.scores)
+        a, b = (run.tested[name].judgement.answers for run in (first, second))
+        np.testing.assert_array_equal(a.scores, b.scores)
+    assert first.searched.check.values == second.searched.check.values

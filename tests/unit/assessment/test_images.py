@@ -1,7 +1,9 @@
 import numpy as np
 
-from twinfolio.assessment.images import image_scores, image_values, join, originals
+from twinfolio.assessment.images import ImageScores, first_answers, image_values, join, originals
 from twinfolio.data.store import Store
+from twinfolio.evaluation.retrieval_protocol import exclusions
+from twinfolio.retrieval.ranking import rank
 
 
 def test_originals_leave_copies_out_and_keep_every_tile(store_root):
@@ -31,7 +33,16 @@ def test_scores_of_tiled_images_are_the_mean_over_all_pairs_of_tiles(store_root)
             for i in range(len(val))
         ]
     )
-    np.testing.assert_allclose(image_scores(rows, val, val), slow)
+    vectors = np.arange(len(val.rows), dtype=np.float32)[:, None]
+
+    def pairwise(x, y):
+        return rows[np.ix_(x[:, 0].astype(int), y[:, 0].astype(int))]
+
+    scores = ImageScores(pairwise, vectors, val, vectors, val)
+    everything = np.arange(len(val))
+    np.testing.assert_allclose(scores(everything, everything), slow, rtol=1e-5, atol=1e-6)
+    some, others = np.array([3, 20, 1]), np.array([21, 0])
+    np.testing.assert_allclose(scores(some, others), slow[np.ix_(some, others)], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(image_values(rows, val)[-1], rows[val.row_image == len(val) - 1].mean(axis=0))
 
 
@@ -41,3 +52,18 @@ def test_the_first_row_of_an_image_is_its_tile_zero(store_root):
     for image in (0, len(of) - 1):
         row = store.index.iloc[of.first_row(image)]
         assert (row["image_id"], row["tile"]) == (of.items.ids[image], 0)
+
+
+def test_first_answers_are_those_of_the_whole_matrix_whatever_the_block(store_root, monkeypatch):
+    train, val = (originals(Store.open(store_root / split)) for split in ("train", "val"))
+    matrix = np.random.default_rng(1).integers(0, 5, (len(val), len(train))).astype(np.float32)
+
+    def scores(rows, columns):
+        return matrix[np.ix_(rows, columns)]
+
+    whole = rank(matrix, exclusions(val.items, train.items, "excluded"), 7)
+    for cells in (1, 5 * len(train), 10**6):
+        monkeypatch.setattr("twinfolio.assessment.images._BLOCK_CELLS", cells)
+        found = first_answers(scores, val.items, train.items, 7)
+        np.testing.assert_array_equal(found.ids, whole.ids)
+        np.testing.assert_array_equal(found.scores, whole.scores)

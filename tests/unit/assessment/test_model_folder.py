@@ -1,11 +1,22 @@
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
 
+from twinfolio.assessment.calibration import Calibration
 from twinfolio.assessment.images import originals
-from twinfolio.assessment.model_folder import gallery_table, load_model_folder, write_model_folder
+from twinfolio.assessment.judgement import Resampling
+from twinfolio.assessment.model_folder import load_model_folder, write_model_folder
+from twinfolio.assessment.scene import Scene
+from twinfolio.assessment.searched import Searched, SearchSetting
 from twinfolio.assessment.systems import frozen_trunk, trained_system
 from twinfolio.data.store import Store, StoreInfo
 from twinfolio.errors import ModelError
+from twinfolio.evaluation.calibration import Calibrator
+from twinfolio.evaluation.conformal import Conformal
+from twinfolio.retrieval.recipe import Recipe, load_recipe
+from twinfolio.retrieval.whitening import fit_whitening
 from twinfolio.serving.program import load_program
 
 TRUNK = "test_efficientnet"
@@ -27,25 +38,27 @@ def bundle(tmp_path_factory):
     return folder
 
 
-def info(classes):
-    return StoreInfo(3, classes, {}, "hash", "pad", False, "pages", 32, 3.0, 6)
+CLASSES = ["alif", "ba", "ta", "tha"]
+CALIBRATION = Calibration(
+    Calibrator("logistic", (2.0, -1.0)), 0.25, {"logistic": 0.1}, 1.5, 0.75, 0.05, Conformal(0.4, 0.9, 12)
+)
+
+
+def write(folder, bundle, store_root, vectors):
+    store = StoreInfo(3, CLASSES, {}, "hash", "pad", False, "pages", 32, 3.0, 6)
+    parts = {split: originals(Store.open(store_root / split)) for split in ("train", "val")}
+    scene = Scene(store, {}, parts, None, None, {}, Resampling())
+    setting = SearchSetting(Recipe(whitening=fit_whitening(vectors, 3, 0.1)), 1.5, CALIBRATION)
+    ids = np.concatenate([part.items.ids for part in parts.values()])
+    manifest = pd.DataFrame({"image_id": ids, "path": [f"{i}.jpg" for i in ids], "sha256": [f"sha {i}" for i in ids]})
+    write_model_folder(folder, bundle, scene, Searched(setting, None, None, None, None, vectors), manifest)
 
 
 @pytest.fixture
 def written(bundle, store_root, tmp_path):
-    parts = {split: originals(Store.open(store_root / split)) for split in ("train", "val")}
-    gallery = gallery_table(parts, ["alif", "ba", "ta", "tha"])
-    vectors = np.random.default_rng(0).normal(size=(len(gallery), 6)).astype(np.float32)
-    folder = tmp_path / "model"
-    write_model_folder(
-        folder,
-        bundle=bundle,
-        info=info(["alif", "ba", "ta", "tha"]),
-        threshold={"threshold": 1.5, "split": "val"},
-        embeddings=vectors,
-        gallery=gallery,
-    )
-    return folder, vectors
+    vectors = np.random.default_rng(0).normal(size=(3 * 9 + 2 * 9 + 3 * 6 + 2 * 6, 6)).astype(np.float32)
+    write(tmp_path / "model", bundle, store_root, vectors)
+    return tmp_path / "model", vectors
 
 
 def test_a_moved_folder_loads_with_the_same_scores_and_gallery(written, bundle, tmp_path):
@@ -56,6 +69,10 @@ def test_a_moved_folder_loads_with_the_same_scores_and_gallery(written, bundle, 
     assert loaded.threshold == 1.5
     assert list(loaded.gallery["split"].unique()) == ["train", "val"]
     assert loaded.gallery.loc[loaded.gallery["tile"] == 1, "label"].unique().tolist() == ["tha"]
+    row = loaded.gallery.iloc[-1]
+    assert (row["path"], row["content"]) == (f"{row['image_id']}.jpg", f"sha {row['image_id']}")
+    assert Calibration.from_json(json.loads((moved / "calibration.json").read_text())) == CALIBRATION
+    assert load_recipe(moved).whitening.dims == 3
     images = np.random.default_rng(1).integers(0, 255, (3, 32, 32, 3), dtype=np.uint8)
     first, second = loaded.model, trained_system("l1", bundle)
     x = first.embed_uint8(images)
@@ -66,15 +83,7 @@ def test_a_moved_folder_loads_with_the_same_scores_and_gallery(written, bundle, 
 def test_writing_twice_gives_the_same_bytes(written, bundle, store_root):
     folder, vectors = written
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
-    loaded = load_model_folder(folder)
-    write_model_folder(
-        folder,
-        bundle=bundle,
-        info=info(loaded.classes),
-        threshold={"split": "val", "threshold": 1.5},
-        embeddings=vectors,
-        gallery=loaded.gallery,
-    )
+    write(folder, bundle, store_root, vectors)
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
 
 

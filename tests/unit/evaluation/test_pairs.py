@@ -112,7 +112,10 @@ def test_queries_without_an_admissible_positive_are_counted_and_none_at_all_is_a
 
 def test_scores_and_groups_are_found_by_image_id():
     pairs, _ = build_pairs(QUERY, ARCHIVE, 2)
-    scores = np.arange(30.0)[:, None] * 1000 + np.arange(120.0)
+
+    def scores(rows, columns):
+        return rows[:, None] * 1000.0 + columns
+
     found = pair_scores(pairs, scores, QUERY.ids, ARCHIVE.ids)
     row = pairs.iloc[-1]
     assert found[-1] == int(row["query"][1:]) * 1000 + int(row["archive"][1:])

@@ -14,6 +14,13 @@ SYSTEMS = (
 )
 
 
+NEIGHBOURS = (
+    "method,setting,mAP,mAP_low,mAP_high,gain,gain_low,gain_high,p,P@1,P@1_low,P@1_high,extra_mib,within_budget,kept\n"
+    "plain,,.9,.8,.95,,,,,.5,.4,.6,0,True,False\n"
+    "whitening,dims = 8,.93,.9,.96,.03,.01,.05,.002,.6,.5,.7,0,True,True\n"
+)
+
+
 def write(path, content):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content if isinstance(content, str) else json.dumps(content))
@@ -24,9 +31,13 @@ def workspace(tmp_path):
     counts = {"images": 10, "classes": 2, "groups": 5, "train": 6, "val": 2, "within_group": 1, "test": 2}
     write(tmp_path / "reports/split/metrics.json", counts | {"classes_with_test": 2})
     metrics = {"test/retrieval/mAP": 0.9, "test/retrieval/mAP_low": 0.8, "test/retrieval/mAP_high": 0.95}
+    metrics |= {"test/leak_gap/mAP_gap": 0.1, "test/leak_gap/mAP_gap_low": 0.05, "test/leak_gap/mAP_gap_high": 0.2}
     write(tmp_path / "reports/evaluate/metrics.json", metrics)
     write(tmp_path / "reports/evaluate/systems.csv", SYSTEMS)
     write(tmp_path / "outputs/compare_distances/champion.json", {"distance": "l1", "tie": True, "runner_up": "l2"})
+    write(tmp_path / "reports/calibrate/neighbours.csv", NEIGHBOURS)
+    timing = {"neighbours_plain_added_ms": 0.0, "neighbours_whitening_added_ms": 1.26}
+    write(tmp_path / "reports/calibrate/timing.json", timing)
     write(tmp_path / "outputs/store/store.json", {"data_hash": "abc"})
     write(tmp_path / "reports/test_uses.csv", "data_hash,params_hash,commit\nabc,1,x\nabc,2,x\nother,2,x\n")
     return tmp_path
@@ -38,6 +49,9 @@ def test_the_page_copies_values_with_their_intervals(workspace):
     assert "| l1 | true | .900 (.800-.950) | 1.000 (1.000-1.000) |" in page
     assert "| colour_histogram | - | .200 |" in page
     assert "| .700 (.600-.800) | 0.0123 |" in page
+    assert "| sample | - | - | .100 (.050-.200) |" in page
+    assert "| plain | - | .900 (.800-.950) | - | .500 (.400-.600) | 0.0 |  |" in page
+    assert "| whitening | dims = 8 | .930 (.900-.960) | .030 (.010-.050) | .600 (.500-.700) | 1.3 | yes |" in page
 
 
 def test_the_page_says_how_often_test_was_scored_and_that_the_champion_ties(workspace):

@@ -52,7 +52,7 @@ def _not_finite(row: Scored) -> bool:
     odd = _NONE
     for place in range(len(row)):
         odd += _NONE if abs(row[place]) <= _LARGEST else _ONE
-    return odd > 0
+    return bool(odd > 0)
 
 
 # a function of its own and a loop over places, or it is not turned into vector code (13 x slower)

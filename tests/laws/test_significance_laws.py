@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest, permutation_test
 
 from twinfolio.evaluation.significance import (
     bootstrap_interval,
@@ -58,6 +59,23 @@ def test_exchanging_the_systems_mirrors_the_difference_and_keeps_p(drawn):
     assert np.isclose(p, paired_permutation_test(b, a, groups))
     assert 0 < p <= 1
     assert sign_test(a, b)[0] == sign_test(b, a)[0]
+
+
+@quick
+@given(rows)
+def test_the_sign_test_is_scipys_binomial_test_of_the_untied_rows(drawn):
+    a, b, _ = columns(drawn)
+    p, wins, losses, ties = sign_test(a, b)
+    assert (wins, losses, ties) == ((a > b).sum(), (a < b).sum(), (a == b).sum())
+    assert np.isclose(p, binomtest(wins, wins + losses).pvalue if wins + losses else 1)
+
+
+@quick
+@given(st.lists(st.tuples(st.integers(-5, 5), st.integers(-5, 5)), min_size=2, max_size=9))
+def test_the_permutation_test_of_single_queries_is_scipys_exact_one(drawn):
+    a, b = np.array(drawn, dtype=float).T
+    exact = permutation_test((a, b), lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=np.inf).pvalue
+    assert np.isclose(paired_permutation_test(a, b, np.arange(len(a))), exact)
 
 
 @quick

@@ -1,45 +1,24 @@
 from __future__ import annotations
 
-from itertools import permutations
-
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
+from tests.unit.evaluation.orders_of_ties import slow_metrics
 from twinfolio.evaluation.ranking_metrics import macro_mean, retrieval_metrics
-
-
-def slow_metrics(scores, relevant, ks):
-    """Mean over all orders of the ties of the textbook metrics of one query."""
-    totals: dict[str, list[float]] = {}
-    for order in permutations(range(len(scores))):
-        ranked = [scores[i] for i in order]
-        if ranked != sorted(ranked, reverse=True):
-            continue
-        hits = [bool(relevant[i]) for i in order]
-        n_relevant = sum(hits)
-        places = [p + 1 for p, hit in enumerate(hits) if hit]
-        values = {"mAP": sum((i + 1) / p for i, p in enumerate(places)) / n_relevant}
-        values["MRR"] = 1 / places[0]
-        values["r_precision"] = sum(hits[:n_relevant]) / n_relevant
-        for k in ks:
-            values[f"P@{k}"] = sum(hits[:k]) / k
-            values[f"R@{k}"] = sum(hits[:k]) / n_relevant
-            values[f"cmc@{k}"] = float(any(hits[:k]))
-        for key, value in values.items():
-            totals.setdefault(key, []).append(value)
-    return {key: sum(values) / len(values) for key, values in totals.items()}
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_every_metric_is_its_mean_over_all_orders_of_the_ties(seed):
     generator = np.random.default_rng(seed)
     scores = generator.integers(0, 3, 6).astype(float)
-    relevant = generator.random(6) < 0.5
-    relevant[generator.integers(6)] = True
+    gains = generator.integers(0, 4, 6) * (generator.random(6) < 0.5)
+    gains[generator.integers(6)] = 1
     ks = (1, 2, 5, 8)
-    result = retrieval_metrics(scores[None], relevant[None], ks=ks)
-    for key, value in slow_metrics(list(scores), relevant, ks).items():
+    result = retrieval_metrics(scores[None], gains[None] > 0, ks=ks, gains=gains[None])
+    expected = slow_metrics(scores.tolist(), gains.tolist(), ks, length=0)
+    assert result.per_query.keys() == expected.keys()
+    for key, value in expected.items():
         assert result.per_query[key][0] == pytest.approx(value), key
 
 
@@ -114,6 +93,22 @@ def test_arrays_that_do_not_fit_are_refused():
         retrieval_metrics([[1.0]], [[True, False]])
     with pytest.raises(ValueError, match="nothing to rank"):
         retrieval_metrics([[1.0]], [[True]], ks=(0,))
+
+
+@pytest.mark.parametrize(
+    ("gains", "message"),
+    [([[1.0, 1.0]], "above 0"), ([[0.0, 0.0]], "above 0"), ([[np.inf, 0.0]], "finite"), ([[1.0]], "shapes")],
+)
+def test_gains_that_contradict_relevance_are_refused(gains, message):
+    with pytest.raises(ValueError, match=message):
+        retrieval_metrics([[1.0, 2.0]], [[True, False]], gains=gains)
+
+
+def test_without_gains_every_relevant_image_counts_one():
+    scores, relevant = np.array([[3.0, 2.0, 1.0]]), np.array([[False, True, True]])
+    plain, graded = (retrieval_metrics(scores, relevant, gains=gains) for gains in (None, 7.0 * relevant))
+    assert plain.per_query["nDCG"] == pytest.approx(graded.per_query["nDCG"])
+    assert plain.per_query["nDCG@1"][0] == plain.per_query["P@1"][0]
 
 
 def test_a_macro_mean_weighs_classes_and_not_queries():

@@ -6,13 +6,16 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from twinfolio.evaluation.reports import classification_summary, retrieval_report, verification_report
 from twinfolio.evaluation.retrieval_protocol import Items, relevance, retrieval_protocol
-from twinfolio.evaluation.significance import bootstrap_statistic
+from twinfolio.evaluation.significance import bootstrap_interval, bootstrap_statistic
 from twinfolio.evaluation.verification import check_identity, cross_fit_thresholds
+
+ENDS = ("low", "high")
 
 
 def intervals_hold(report):
     names = [key.removesuffix("_low") for key in report if key.endswith("_low")]
-    return names and all(report[f"{name}_low"] <= report[name] <= report[f"{name}_high"] for name in names)
+    values = {name: report[name.removesuffix("_class")] for name in names}
+    return names and all(report[f"{name}_low"] <= value <= report[f"{name}_high"] for name, value in values.items())
 
 
 @pytest.fixture
@@ -67,6 +70,19 @@ def test_a_retrieval_report_has_means_and_macro_means_with_intervals():
     assert report["mAP"] == pytest.approx(result.per_query()["mAP"].mean())
     assert report["macro_P@5"] == pytest.approx(result.per_class()["P@5"].mean())
     assert report == retrieval_report(result, n=200), "seeded"
+    assert {key for key in report if "_class_" in key} == {f"{m}_class_{e}" for m in ("mAP", "P@1") for e in ENDS}
+    by_class = bootstrap_interval(result.per_query()["mAP"], labels, 200)
+    assert (report["mAP_class_low"], report["mAP_class_high"]) == by_class
+
+
+def test_classes_that_differ_widen_the_interval_over_classes():
+    labels = np.repeat(["easy", "fair", "hard", "hardest"], 30)
+    ids = np.array([f"i{n:03d}" for n in range(120)])
+    items = Items(ids, labels, ids, ids)
+    strength = np.repeat([4.0, 2.0, 1.0, 0.0], 30)
+    scores = np.random.default_rng(3).normal(size=(120, 120)) + relevance(items, items) * strength
+    report = retrieval_report(retrieval_protocol(scores, items, items), n=300)
+    assert report["mAP_class_high"] - report["mAP_class_low"] > 2 * (report["mAP_high"] - report["mAP_low"])
 
 
 def test_a_classification_summary_has_intervals_and_those_of_macro_f1_are_its_own():

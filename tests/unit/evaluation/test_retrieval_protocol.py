@@ -5,10 +5,12 @@ import pandas as pd
 import pytest
 
 from twinfolio.errors import DataError
+from twinfolio.evaluation.candidates import EqualPairs, JudgedPairs
 from twinfolio.evaluation.retrieval_protocol import (
     Items,
     average_rows,
     average_tiles,
+    candidates,
     exclusions,
     leave_one_out,
     owners,
@@ -34,18 +36,45 @@ GALLERY = items(
 )
 
 
-def test_the_image_itself_and_its_duplicates_never_count():
+def test_only_the_image_itself_is_barred_where_its_own_group_is_included():
     assert exclusions(QUERY, GALLERY, "included").tolist() == [
         [False, False, True, False, False],
-        [False, False, False, True, False],
+        [False, False, False, False, False],
     ]
 
 
-def test_the_own_group_counts_only_where_it_is_included():
+def test_its_duplicates_and_its_own_group_are_barred_too_where_it_is_excluded():
     assert exclusions(QUERY, GALLERY, "excluded").tolist() == [
         [True, False, True, False, False],
         [False, False, False, True, False],
     ]
+
+
+@pytest.mark.parametrize("own_group", ["included", "excluded"])
+def test_the_listed_pairs_are_those_of_the_masks(own_group):
+    relevant, barred = candidates(QUERY, GALLERY, own_group).of(np.arange(2))
+    flags = np.zeros((2, 5), bool)
+    flags[barred.place, barred.column] = True
+    assert flags.tolist() == exclusions(QUERY, GALLERY, own_group).tolist()
+    flags[:] = False
+    flags[relevant.place, relevant.column] = True
+    allowed = relevance(QUERY, GALLERY) & ~exclusions(QUERY, GALLERY, own_group)
+    assert flags.tolist() == allowed.tolist()
+
+
+def test_grades_by_group_or_by_judgement_change_ndcg_and_not_map():
+    scores = np.array([[1.0, 5.0, 0.0, 2.0, 2.0], [0.0, 0.0, 0.0, 3.0, 2.0]])
+    finer = EqualPairs(QUERY.labels, GALLERY.labels, (QUERY.groups, GALLERY.groups))
+    plain, graded = (
+        retrieval_protocol(scores, QUERY, GALLERY, "included", judged=judged).metrics.per_query
+        for judged in (None, finer)
+    )
+    assert graded["mAP"].tolist() == plain["mAP"].tolist()
+    assert graded["nDCG"][0] < plain["nDCG"][0], "the page of gain 2 stands last"
+    judged = JudgedPairs([0, 0], [3, 4], [1.0, 3.0], 2)
+    own = retrieval_protocol(scores, QUERY, GALLERY, judged=judged).metrics
+    assert own.n_relevant.tolist() == [2, 0]
+    assert own.per_query["mAP"][0] == pytest.approx((1 / 2 + 2 / 3) / 2), "behind g2, of the query's class"
 
 
 def test_a_leaking_page_raises_the_score_only_where_its_group_is_included():

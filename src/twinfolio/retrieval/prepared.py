@@ -18,6 +18,7 @@ Doubles = NDArray[np.float64]
 Near = Callable[[Floats, int], Integers]
 """From vectors (T, K) and a number of places to gallery rows (T, places), likely the nearest; -1 for none."""
 NOTHING = np.empty(0, np.int64)
+_MOST_SPARE = 20
 
 
 class PreparedGallery:
@@ -107,7 +108,8 @@ class PreparedGallery:
         return np.concatenate([images, touched[other]]), np.concatenate([final, scores[other]])
 
     def _places(self, n: int, n_barred: int) -> int:
-        return min(len(self.image_of_row), (CANDIDATES_A_PLACE * n + n_barred) * self.most_tiles)
+        spare = (CANDIDATES_A_PLACE - 1) * min(n, _MOST_SPARE)
+        return min(len(self.image_of_row), (n + spare + n_barred) * self.most_tiles)
 
     def _exact(self, query: Floats, places: int) -> Integers:
         return candidates(self.scorer, query, places)
@@ -128,8 +130,9 @@ class PreparedGallery:
             scorer, every = self.build(self._rows(images, barred)), np.arange(len(every))
         else:
             scorer = self.scorer
-        pairs = scorer.paired(query, np.tile(every, (len(query), 1))).astype(np.float64)
-        return _means_of_parts(pairs.mean(0), [len(part) for part in rows])
+        # a tile at a time: all tiles with all candidates' tiles at once can fill the memory
+        tiles = [scorer.paired(tile[None], every[None])[0].astype(np.float64) for tile in query]
+        return _means_of_parts(np.mean(tiles, axis=0), [len(part) for part in rows])
 
     def _reranked(self, query: Floats, images: Integers, scores: Doubles, barred: Integers) -> Doubles:
         """Final scores (I,) of the candidates of one query."""

@@ -38,6 +38,10 @@ def test_an_empty_file_means_the_defaults():
         ({"trainer": {"devices": 0}}, ["devices = 0"]),
         ({"siamese": {"head": "fusion", "loss": "contrastive"}}, ["fusion", "contrastive"]),
         ({"siamese": {"pairs": "episodes"}}, ["episodes", "supcon"]),
+        ({"compare": {"neighbours": {"methods": ["magic"]}}}, ["compare.neighbours.methods", "magic", "whitening"]),
+        ({"compare": {"neighbours": {"latency_ms": 0.0}}}, ["compare.neighbours.latency_ms = 0.0"]),
+        ({"compare": {"neighbours": {"dims": []}}}, ["compare.neighbours.dims"]),
+        ({"compare": {"neighbours": {"crop": [1.5]}}}, ["compare.neighbours.crop"]),
         (
             {"classify": {"augmentation": {"crop": 512}}},
             ["classify.augmentation.crop = 512", "augment.store.size = 224"],

@@ -1,5 +1,7 @@
 """Maps of places sum to the score, whatever the places are."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -74,7 +76,7 @@ def test_correspondences_fall_and_use_no_place_twice(case, k):
     both = pair_split(first, second).reshape(*first.shape[1:], *second.shape[1:])
     assert len(found) == min(k, first[0].size, second[0].size)
     assert found[0].share == both.max()
-    assert all(before.share >= after.share for before, after in zip(found, found[1:], strict=False))
+    assert all(before.share >= after.share for before, after in pairwise(found))
     assert all(both[one.first + one.second] == np.float32(one.share) for one in found)
     for side in ("first", "second"):
         assert len({getattr(one, side) for one in found}) == len(found)

@@ -150,5 +150,3 @@ def _integrated(score: _Score, device: torch.device, image: Image, steps: int = 
 
 def _to_tensor(images: Image, device: torch.device) -> Tensor:
     return torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float() / 255
-
-

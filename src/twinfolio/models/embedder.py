@@ -64,7 +64,7 @@ class Embedder(nn.Module):
         if self.size is not None and tuple(images.shape[-2:]) != self.size:
             images = F.interpolate(images, self.size, mode="bilinear", align_corners=False)
         images = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        features: Tensor = self.trunk.forward_features(images)  # type: ignore[operator]
+        features: Tensor = self.trunk.forward_features(images)
         return features
 
     def embed_features(self, features: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class Embedder(nn.Module):
             return features.float()
         # a product from the left reads the weight as it lies: an exported program then holds it once
         projected = self.projection.weight @ features.flatten(2) + self.projection.bias[:, None]
-        return projected.unflatten(2, features.shape[2:]).float()
+        return projected.reshape(*projected.shape[:2], *features.shape[2:]).float()
 
 
 class ClassLayer(nn.Linear):

@@ -1,9 +1,9 @@
 """Where a score comes from: the exact split of a pair's score into places of both images.
 
-An average-pooled embedder with a linear projection is a mean over places, e = 1/(h w) sum_ij p_ij with p_ij = P f_ij + b,
+An average-pooled embedder with a linear projection is a mean over places, e = 1/(h w) sum_ij p_ij, p_ij = P f_ij + b,
 and so is the unit vector x = e / |e|. A score that is linear in x while the other image stands still, <x, s>, is
-therefore a sum over places, sum_ij <p_ij, s> / (h w |e|): nothing is approximated, no gradient is taken, and the map
-sums to the score (Stylianou et al. 2019, "Visualizing deep similarity networks", for the cosine and average pooling).
+therefore sum_ij <p_ij, s> / (h w |e|): nothing is approximated, no gradient is taken, and the map sums to the score
+(Stylianou et al. 2019, "Visualizing deep similarity networks", for the cosine and average pooling).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Split:
         """
         if len(x_places) != len(y_places):
             raise ModelError(f"places of {len(x_places)} and of {len(y_places)} numbers", "embed both with one model")
-        x, y = (self._scaled(places) for places in (x_places, y_places))
+        x, y = (scaled(places, unit=self.unit) for places in (x_places, y_places))
         to_x, to_y = self.directions(x.sum((1, 2)), y.sum((1, 2)))
         return _project(x, to_x), _project(y, to_y)
 
@@ -59,19 +59,23 @@ class Split:
         first, second = (float(part.sum(dtype=np.float64)) for part in (x_map, y_map))
         return (first + second) / (2 if self.each else 1)
 
-    def _scaled(self, places: Floats) -> Doubles:
-        """Places (D, h, w) in double precision, that sum (not average) to the embedding the head sees."""
-        parts = places.astype(np.float64) / (places.shape[1] * places.shape[2])
-        return parts / max(float(np.linalg.norm(parts.sum((1, 2)))), EPS) if self.unit else parts
+
+def scaled(places: Floats, *, unit: bool) -> Doubles:
+    """Places (D, h, w) in double precision that sum, not average, to the embedding; at length 1 where ``unit``."""
+    parts = places.astype(np.float64) / (places.shape[1] * places.shape[2])
+    length = max(float(np.linalg.norm(parts.sum((1, 2)))), EPS) if unit else 1.0
+    return np.asarray(parts / length)
 
 
-def head_split(kind: str | None, distance: str | None, *, normalise: bool, weight: Floats | None = None) -> Split | None:
+def head_split(
+    kind: str | None, distance: str | None, *, normalise: bool, weight: Floats | None = None
+) -> Split | None:
     """The exact split of a head's score; None for the fusion head, whose hidden layer is not linear.
 
     ``distance`` heads split the distance they rank by; L2 between unit vectors is drawn as the cosine, because
     d^2 = 2 - 2 cos ranks alike and gives two maps that each stand alone. ``weighted`` heads split their logit, without
     its bias. L1 and the differences split as sum_A <a_ij, s> - sum_B <b_ij, s> with s the sign (or the direction) of
-    x - y: both maps together give the number, and a place's share says how far it carries its image away from the other.
+    x - y: both maps together give the number, and a place's share says how far it carries its image from the other one.
 
     Args:
         kind: ``distance``, ``weighted``, ``fusion``; None for the cosine of a model without a head.
@@ -99,8 +103,7 @@ def pair_split(x_places: Floats, y_places: Floats) -> Floats:
         x_places: (D, h, w).
         y_places: (D, h', w').
     """
-    cosine = Split("the cosine", True, True, lambda x, y: (y, x))
-    x, y = (cosine._scaled(places).reshape(len(places), -1) for places in (x_places, y_places))
+    x, y = (scaled(places, unit=True).reshape(len(places), -1) for places in (x_places, y_places))
     return np.asarray(x.T @ y, dtype=np.float32)
 
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,29 +33,44 @@ def rows():
     return np.random.default_rng(1).integers(0, 255, (2, SIZE, SIZE, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize(("head", "distance"), [("distance", "cosine"), ("distance", "l1"), ("weighted", "l2")])
-def test_match_maps_sum_to_the_score_of_the_pair(tmp_path, rows, head, distance):
-    program, model = program_of(tmp_path, head=head, distance=distance)
+@pytest.fixture(scope="module")
+def cosine(tmp_path_factory):
+    return program_of(tmp_path_factory.mktemp("cosine"))
+
+
+def test_each_match_map_sums_to_the_cosine(cosine, rows):
+    program, model = cosine
+    x, y = model.embed_uint8(rows)
     maps = program.match_maps(*rows)
     assert [part.shape for part in maps] == [(2, 2), (2, 2)]
+    assert [float(part.sum()) for part in maps] == pytest.approx([float(x @ y)] * 2, abs=1e-5)
+    assert program.split.measure == "the cosine"
+
+
+def test_both_maps_of_a_weighted_head_sum_to_its_score_without_the_bias(tmp_path, rows):
+    program, model = program_of(tmp_path, head="weighted", distance="l1")
     x = model.embed_uint8(rows)
-    logit = float(model.paired_scores(x[:1], x[1:])[0])
-    gain = float(model.head.log_scale.exp()) * model.head.unit if head == "distance" else 1.0
-    constant = float(model.head.offset) if head == "distance" else float(model.head.bias)
-    expected = (logit - constant) / gain + (1 if distance == "cosine" else 0)
-    assert program.split.total(*maps) == pytest.approx(expected, abs=1e-4)
+    expected = float(model.paired_scores(x[:1], x[1:])[0]) - float(model.head.bias)
+    assert expected < -1e-4
+    assert program.split.total(*program.match_maps(*rows)) == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("changes", [{"head": "fusion"}, {"pooling": "avgmax"}])
-def test_a_model_without_an_exact_split_has_no_match_maps(tmp_path, rows, changes):
-    program, model = program_of(tmp_path, **changes)
+def test_a_fusion_head_has_places_but_no_match_maps(cosine, rows):
+    program = cosine[0]
+    fusion = replace(program, config={**program.config, "head": "fusion"})
+    assert fusion.match_maps(*rows) is None
+    assert fusion.embed_places(rows).shape == (2, 6, 2, 2)
+
+
+def test_another_pooling_has_neither(tmp_path, rows):
+    program, model = program_of(tmp_path, pooling="avgmax")
+    assert program.embed_places(rows) is None
     assert program.match_maps(*rows) is None
-    assert (program.embed_places(rows) is None) == ("pooling" in changes)
     np.testing.assert_allclose(program.embed(rows), model.embed_uint8(rows), rtol=1e-4, atol=1e-5)
 
 
-def test_embeddings_do_not_pay_for_places(tmp_path, rows, monkeypatch):
-    program, _ = program_of(tmp_path)
+def test_embeddings_do_not_pay_for_places(cosine, rows, monkeypatch):
+    program, _ = cosine
     asked = []
     session = program._session
 

@@ -20,14 +20,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from twinfolio.assessment.attribution import attribution_map, available_kinds, cell_of_pixels, emptied, pixels_to_places
-from twinfolio.assessment.examples import pixels, spread
-from twinfolio.assessment.images import ImageSet
 from twinfolio.assessment.judgement import Resampling
-from twinfolio.data.store import Store
+from twinfolio.assessment.match_pairs import MatchPair
 from twinfolio.errors import DataError
 from twinfolio.evaluation.significance import bootstrap_interval, paired_difference
 from twinfolio.models.bundle import Model
-from twinfolio.retrieval.ranking import Ranking
 
 logger = logging.getLogger(__name__)
 
@@ -40,27 +37,6 @@ Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class MatchPair:
-    """A query with its first answer.
-
-    Attributes:
-        query: uint8 (H, W, C), its first row.
-        answer: The answer's first row.
-        query_id: The manifest's id.
-        answer_id: The same of the answer.
-        group: The query's group, which is what intervals draw.
-        right: Whether the answer is of the query's class.
-    """
-
-    query: Image
-    answer: Image
-    query_id: str
-    answer_id: str
-    group: str
-    right: bool
-
-
-@dataclass(frozen=True)
 class Faithfulness:
     """Curves of the test.
 
@@ -70,7 +46,7 @@ class Faithfulness:
         insertion: Kind -> (N, S), the score won back, 0 at first and 1 at last.
         groups: (N,) of the queries.
         left_out: Pairs that say nothing, see ``LEAST_GAP``.
-        seconds: Kind -> seconds a map took, on average.
+        seconds: Kind of map -> seconds one took, on average.
     """
 
     shares: Doubles
@@ -81,30 +57,6 @@ class Faithfulness:
     seconds: dict[str, float]
 
 
-def first_answers(
-    ranking: Ranking, queries: ImageSet, gallery: ImageSet, query_store: Store, gallery_stores: list[Store], n: int
-) -> list[MatchPair]:
-    """Queries at even distances over all that have an answer, each with its first.
-
-    Args:
-        ranking: Of all queries; its columns are images of the gallery.
-        queries: Q images of ``query_store``.
-        gallery: M images, those of the ``gallery_stores`` one after the other.
-        query_store: The queries' split.
-        gallery_stores: The gallery's splits.
-        n: Pairs wanted; all queries where there are fewer.
-    """
-    answered = np.flatnonzero(ranking.ids[:, 0] >= 0)
-    out = []
-    for query in spread(answered, min(n, len(answered))):
-        answer = int(ranking.ids[query, 0])
-        pictures = pixels(queries, [query_store], query), pixels(gallery, gallery_stores, answer)
-        ids = str(queries.items.ids[query]), str(gallery.items.ids[answer])
-        right = bool(queries.items.labels[query] == gallery.items.labels[answer])
-        out.append(MatchPair(*pictures, *ids, str(queries.items.groups[query]), right))
-    return out
-
-
 def deletion_test(model: Model, pairs: Sequence[MatchPair], *, steps: int = 8, seed: int = 0) -> Faithfulness:
     """Wipe out the query's places in the order of each kind of map, and score again.
 
@@ -113,7 +65,7 @@ def deletion_test(model: Model, pairs: Sequence[MatchPair], *, steps: int = 8, s
 
     Args:
         model: A Siamese model.
-        pairs: See ``first_answers``.
+        pairs: See ``match_pairs.first_answers``.
         steps: Scores along a curve, the whole query not counted.
         seed: Of the random orders.
 
@@ -123,7 +75,7 @@ def deletion_test(model: Model, pairs: Sequence[MatchPair], *, steps: int = 8, s
     generator = np.random.default_rng(seed)
     shares = np.linspace(0, 1, steps + 1)
     kinds = (*available_kinds(model), INK, RANDOM)
-    seconds = dict.fromkeys(kinds, 0.0)
+    seconds = dict.fromkeys(available_kinds(model), 0.0)
     curves, gaps = [], []
     for pair in pairs:
         answer = model.embed_uint8(pair.answer[None])

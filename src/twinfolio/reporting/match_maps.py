@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,25 +10,50 @@ import numpy as np
 
 from twinfolio.reporting.overlays import AGAINST, FOR, overlay, shared_limit
 from twinfolio.reporting.plots import PALETTE, finish, line, new_figure, save
+from twinfolio.reporting.report import Chapter, brief
+from twinfolio.reporting.tables import write_table
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.patches import Patch
 
-    from twinfolio.assessment.deletion import Faithfulness, MatchPair
+    from twinfolio.assessment.deletion import Faithfulness
+    from twinfolio.assessment.match_pairs import MappedPair
+
+_EXPLAINED = (
+    "Orange places speak for the match, blue ones against it. The exact split takes no gradient: its places sum to the "
+    "similarity that the score is made of. Grad-CAM and integrated gradients follow the gradient of the head's logit.",
+    "How far may such a picture be believed? Places of the query are wiped out (blurred) in falling order of their "
+    "map, and the pair is scored again: the score must fall early (small area under deletion), and come back early "
+    "where the places are put back in that order (large area under insertion). Random places, and the places with most "
+    "ink, know nothing of the model: a map that does not beat them tells no more than they do.",
+)
 
 
-@dataclass(frozen=True)
-class MappedPair:
-    """A pair with its maps.
+def match_chapter(report_dir: Path, rows: Sequence[MappedPair], found: Faithfulness, table: pd.DataFrame) -> Chapter:
+    """Write ``faithfulness.csv`` and both figures, and say in a chapter what they show.
 
-    Attributes:
-        pair: The two images.
-        maps: Kind -> (map of the query, map of the answer), each (h, w).
+    Args:
+        report_dir: The figures go to its ``figures``.
+        rows: Pairs to draw.
+        found: Result of ``deletion_test``.
+        table: Result of ``faithfulness_table``.
     """
-
-    pair: MatchPair
-    maps: dict[str, tuple[np.ndarray, np.ndarray]]
+    maps, curves = (report_dir / "figures" / f"{name}.png" for name in ("match_maps", "faithfulness"))
+    write_table(report_dir / "faithfulness.csv", table)
+    plot_match_maps(maps, rows)
+    plot_faithfulness(curves, found)
+    notes = [f"{found.left_out} pairs say nothing, because their score hardly falls when the query is wiped out."]
+    return Chapter(
+        heading="Why these two match",
+        paragraphs=_EXPLAINED,
+        notes=notes if found.left_out else (),
+        tables=[(f"Areas under the curves of {len(found.groups)} queries, with their gain over random places",
+                 brief(table))],
+        figures=[("Queries, their first answers, and both under each kind of map", maps),
+                 ("Deletion and insertion, mean over queries", curves)],
+    )  # fmt: skip
 
 
 def plot_match_maps(path: Path, rows: Sequence[MappedPair]) -> None:

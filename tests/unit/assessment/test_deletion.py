@@ -7,17 +7,13 @@ from twinfolio.assessment.attribution import EXACT, GRADCAM, INTEGRATED, emptied
 from twinfolio.assessment.deletion import (
     INK,
     RANDOM,
-    MatchPair,
     area_under,
     deletion_test,
     faithfulness_table,
-    first_answers,
 )
-from twinfolio.assessment.images import join, originals
 from twinfolio.assessment.judgement import Resampling
-from twinfolio.data.store import Store
+from twinfolio.assessment.match_pairs import MatchPair
 from twinfolio.errors import DataError
-from twinfolio.retrieval.ranking import rank
 
 HALF = PLACES // 2
 
@@ -105,19 +101,3 @@ def test_the_table_has_areas_and_gains_with_intervals(found):
                 assert row[f"{test}_gain"] == pytest.approx(sign * (area - chance))
     assert table.loc[EXACT, "deletion_gain_low"] > 0
     assert table.loc[EXACT, "insertion_gain_low"] > 0
-
-
-def test_first_answers_are_pictures_of_the_named_images(store_root):
-    train, val = Store.open(store_root / "train"), Store.open(store_root / "val")
-    queries, gallery = originals(val), join(originals(train), originals(val))
-    scores = np.random.default_rng(0).normal(size=(len(queries), len(gallery)))
-    ranking = rank(scores, k=1)
-    pairs = first_answers(ranking, queries, gallery, val, [train, val], 7)
-    assert len({pair.query_id for pair in pairs}) == 7
-    for pair in pairs:
-        query = queries.items.ids.tolist().index(pair.query_id)
-        assert gallery.items.ids[scores[query].argmax()] == pair.answer_id
-        assert pair.group == queries.items.groups[query]
-        assert pair.right == (pair.query_id.split("/")[0] == pair.answer_id.split("/")[0])
-        np.testing.assert_array_equal(pair.query, val.images[queries.first_row(query)])
-    assert len(first_answers(ranking, queries, gallery, val, [train, val], 10_000)) == len(queries)

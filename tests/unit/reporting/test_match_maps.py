@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from twinfolio.assessment.deletion import Faithfulness, MatchPair
-from twinfolio.reporting.match_maps import MappedPair, plot_faithfulness, plot_match_maps
+from twinfolio.assessment.deletion import Faithfulness, faithfulness_table
+from twinfolio.assessment.judgement import Resampling
+from twinfolio.assessment.match_pairs import MappedPair, MatchPair
+from twinfolio.reporting.match_maps import match_chapter, plot_faithfulness, plot_match_maps
+from twinfolio.reporting.report import write_report
 
 SHARES = np.linspace(0, 1, 5)
 
@@ -19,10 +22,14 @@ def draw_maps(path, shift=0):
     plot_match_maps(path, [mapped(shift, right=False, channels=1)])
 
 
-def draw_curves(path, shift=0):
+def faithfulness(shift=0, left_out=0):
     curves = {kind: np.linspace(1, 0, 5)[None] ** (1 + i + shift) for i, kind in enumerate(("exact split", "random"))}
     back = {kind: values[:, ::-1] for kind, values in curves.items()}
-    plot_faithfulness(path, Faithfulness(SHARES, curves, back, np.array(["g"]), 0, {}))
+    return Faithfulness(SHARES, curves, back, np.array(["g"]), left_out, {})
+
+
+def draw_curves(path, shift=0):
+    plot_faithfulness(path, faithfulness(shift))
 
 
 @pytest.mark.parametrize("draw", [draw_maps, draw_curves])
@@ -41,3 +48,15 @@ def test_a_pair_is_a_row(tmp_path):
     one, two = (Image.open(tmp_path / f"{n}.png") for n in (1, 2))
     assert one.width == two.width
     assert one.height < two.height
+
+
+def test_the_chapter_shows_table_and_figures_and_says_what_was_left_out(tmp_path):
+    for left_out in (0, 3):
+        found = faithfulness(left_out=left_out)
+        chapter = match_chapter(tmp_path, [mapped(0)], found, faithfulness_table(found, Resampling(20, 0)))
+        write_report(tmp_path / "report.html", "title", "", [], [chapter])
+        page = (tmp_path / "report.html").read_text()
+        assert page.count("data:image/png") == 2
+        assert "<td>exact split</td>" in page
+        assert ("3 pairs say nothing" in page) == (left_out == 3)
+    assert (tmp_path / "faithfulness.csv").read_text().startswith("map,deletion,deletion_low,deletion_high")

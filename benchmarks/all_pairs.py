@@ -167,7 +167,12 @@ class Validation:
         with torch.inference_mode():
             logits = model.head.pairwise(queries, archive).cpu().numpy()
         averaged = average_tiles(logits, self.queries.sources, self.archive.sources)
-        return pair_scores(self.pairs, lambda rows, columns: averaged[np.ix_(rows, columns)], self.query_items.ids, self.archive_items.ids)
+        return pair_scores(
+            self.pairs,
+            lambda rows, columns: averaged[np.ix_(rows, columns)],
+            self.query_items.ids,
+            self.archive_items.ids,
+        )
 
     def ap(self, scores: np.ndarray, weights: np.ndarray | None = None) -> float:
         """Average precision of the pairs, each counted as often as ``weights`` say."""

@@ -9,14 +9,15 @@ from _stage import ROOT, Stage, run_stage
 from _systems import CALIBRATED, COMPARED, FINAL, MODELS, STORE, tested_systems
 from twinfolio.assessment.champion import EMBEDDINGS, read_champion
 from twinfolio.assessment.evaluate import evaluate_systems
+from twinfolio.assessment.explanation import explain_answers
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.model_folder import write_model_folder
 from twinfolio.assessment.neighbour_bench import head_builder
 from twinfolio.assessment.scene import open_scene
 from twinfolio.assessment.searched import read_setting
-from twinfolio.assessment.systems import REFIT
+from twinfolio.assessment.systems import REFIT, pick_device
 from twinfolio.data.manifest import read_manifest
-from twinfolio.models.bundle import read_config
+from twinfolio.models.bundle import load_model, read_config
 from twinfolio.reporting.evaluation import Circumstances, write_evaluation
 from twinfolio.reporting.test_uses import append_test_use, params_hash
 from twinfolio.tracking.identity import git_commit
@@ -40,10 +41,14 @@ def main(stage: Stage) -> None:
         search=read_setting(CALIBRATED),
         sheet_queries=params.sheet_queries,
     )
+    model = load_model(FINAL / "model", pick_device(stage.params.trainer.accelerator))
+    answers = evaluation.tested[best].judgement.answers
+    explanation = explain_answers(model, answers, scene, params.explained_pairs, params.seed)
+    stage.record(**{f"explain_{kind}_s": seconds for kind, seconds in explanation.found.seconds.items()})
     settings = params_hash(stage.params.model_dump(mode="json"))
     uses = append_test_use(Path("reports/test_uses.csv"), scene.info.data_hash, settings, git_commit(ROOT))
     circumstances = Circumstances(champion, stage.params.split.protocol, uses, confidence=params.confidence)
-    write_evaluation(evaluation, circumstances, stage.report_dir)
+    write_evaluation(evaluation, explanation, circumstances, stage.report_dir)
     folder = stage.output_dir / "model"
     write_model_folder(folder, FINAL / "model", scene, evaluation.searched, read_manifest(MANIFEST))
     pretrained = bool(read_config(folder)["pretrained"])

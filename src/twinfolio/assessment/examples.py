@@ -45,7 +45,7 @@ def choose_queries(right: np.ndarray, n: int) -> np.ndarray:
     """
     good, bad = np.flatnonzero(right), np.flatnonzero(~right)
     n_bad = min(len(bad), max(n // 2, n - len(good)))
-    chosen = np.concatenate([_spread(good, min(len(good), n - n_bad)), _spread(bad, n_bad)])
+    chosen = np.concatenate([spread(good, min(len(good), n - n_bad)), spread(bad, n_bad)])
     return np.sort(chosen).astype(np.int64)
 
 
@@ -68,23 +68,23 @@ def examples(
     rows = []
     for q in choose_queries(right, n):
         wanted = int(queries.items.labels[q])
-        row = [Example(_pixels(queries, [query_store], q), str(queries.items.ids[q]), wanted)]
+        row = [Example(pixels(queries, [query_store], q), str(queries.items.ids[q]), wanted)]
         for image, score in zip(ranking.ids[q, :SHOWN], ranking.scores[q, :SHOWN], strict=True):
             if image >= 0:
                 label = int(labels[image])
-                picture = _pixels(gallery, gallery_stores, image)
+                picture = pixels(gallery, gallery_stores, image)
                 row.append(Example(picture, str(gallery.items.ids[image]), label, float(score), label == wanted))
         rows.append(row)
     return rows
 
 
-def _spread(values: np.ndarray, n: int) -> np.ndarray:
-    """``n`` of the values at even distances."""
-    return values[(np.arange(n) * len(values) // max(n, 1)).astype(np.int64)]
-
-
-def _pixels(of: ImageSet, stores: list[Store], image: int) -> np.ndarray:
+def pixels(of: ImageSet, stores: list[Store], image: int) -> np.ndarray:
     """The first row of an image, from the store it stands in."""
     ends = np.cumsum([store.index.loc[store.index["copy"] == 0, "image_id"].nunique() for store in stores])
     store = stores[int(np.searchsorted(ends, image, side="right"))]
     return np.asarray(store.images[of.first_row(image)])
+
+
+def spread(values: np.ndarray, n: int) -> np.ndarray:
+    """``n`` of the values at even distances."""
+    return values[(np.arange(n) * len(values) // max(n, 1)).astype(np.int64)]

@@ -80,7 +80,12 @@ class Searched:
 
 
 def search_test(
-    system: System, build: BuildScorer, setting: SearchSetting, scene: Scene, test_vectors: np.ndarray, champion: Judgement
+    system: System,
+    build: BuildScorer,
+    setting: SearchSetting,
+    scene: Scene,
+    test_vectors: np.ndarray,
+    champion: Judgement,
 ) -> Searched:
     """Search test as the model folder will be searched; nothing is chosen.
 

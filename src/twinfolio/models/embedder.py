@@ -57,14 +57,41 @@ class Embedder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W), float in [0, 1], to embeddings (N, D), float32 under any autocast."""
+        return self.embed_features(self.features(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W), float in [0, 1], to the trunk's maps (N, C', h, w)."""
         if self.size is not None and tuple(images.shape[-2:]) != self.size:
             images = F.interpolate(images, self.size, mode="bilinear", align_corners=False)
         images = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        features = self.trunk.forward_features(images)
+        features: Tensor = self.trunk.forward_features(images)
+        return features
+
+    def embed_features(self, features: Tensor) -> Tensor:
+        """The trunk's maps (N, C', h, w) to embeddings (N, D), float32."""
         embeddings = self.projection(pool(features, self.pooling)).float()
         if self.activation == "sigmoid":
             embeddings = torch.sigmoid(embeddings)
         return unit_vectors(embeddings) if self.normalise else embeddings
+
+    @property
+    def has_places(self) -> bool:
+        """Whether an embedding, before it is normalised, is a mean over places."""
+        return self.pooling == "avg" and self.activation is None
+
+    def places(self, features: Tensor) -> Tensor:
+        """What each place adds: maps (N, C', h, w) to (N, D, h, w), P f_ij + b; its mean over places is P mean(f) + b.
+
+        Raises:
+            ModelError: The embedder is not average-pooled and linear.
+        """
+        if not self.has_places:
+            raise ModelError(f"pooling = {self.pooling} does not split into places", "use siamese.pooling: avg")
+        if not isinstance(self.projection, nn.Linear):
+            return features.float()
+        # a product from the left reads the weight as it lies: an exported program then holds it once
+        projected = self.projection.weight @ features.flatten(2) + self.projection.bias[:, None]
+        return projected.reshape(*projected.shape[:2], *features.shape[2:]).float()
 
 
 class ClassLayer(nn.Linear):

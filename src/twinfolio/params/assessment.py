@@ -102,3 +102,5 @@ class EvaluateParams(Section):
     """A class with fewer positive pairs keeps all of them."""
     sheet_queries: Count = 8
     """Queries shown on the contact sheet."""
+    explained_pairs: Count = 24
+    """Queries whose match with their first answer is explained and put to the deletion test."""

@@ -10,12 +10,14 @@ import pandas as pd
 
 from twinfolio.assessment.champion import Champion
 from twinfolio.assessment.evaluate import Evaluation
+from twinfolio.assessment.explanation import Explanation
 from twinfolio.assessment.systems import REFIT
 from twinfolio.reporting import evaluation_tables as tables
 from twinfolio.reporting.calibration import check_chapter, write_check
 from twinfolio.reporting.comparison import within_group_notes
 from twinfolio.reporting.curves import Curve, curve_table, pair_curves
 from twinfolio.reporting.leak import leak_chapter, leak_table
+from twinfolio.reporting.match_maps import match_chapter
 from twinfolio.reporting.plots import (
     interval_panels,
     plot_cmc,
@@ -48,11 +50,14 @@ class Circumstances:
     confidence: float = 0.95
 
 
-def write_evaluation(evaluation: Evaluation, circumstances: Circumstances, report_dir: Path) -> None:
+def write_evaluation(
+    evaluation: Evaluation, explanation: Explanation | None, circumstances: Circumstances, report_dir: Path
+) -> None:
     """Write all files of the report folder.
 
     Args:
         evaluation: The result.
+        explanation: Of the champion's first answers; None leaves the chapter out.
         circumstances: See there.
         report_dir: ``reports/evaluate``.
     """
@@ -71,7 +76,7 @@ def write_evaluation(evaluation: Evaluation, circumstances: Circumstances, repor
     write_table(report_dir / "pairs.csv", evaluation.scene.pairs)
     write_check(evaluation.searched.check, report_dir)
     _write_figures(evaluation, written, report_dir)
-    _write_report(evaluation, circumstances, written, report_dir)
+    _write_report(evaluation, explanation, circumstances, written, report_dir)
 
 
 def _write_figures(evaluation: Evaluation, written: dict[str, pd.DataFrame], report_dir: Path) -> None:
@@ -122,7 +127,11 @@ def sheet_cells(evaluation: Evaluation) -> list[list[SheetCell]]:
 
 
 def _write_report(
-    evaluation: Evaluation, circumstances: Circumstances, written: dict[str, pd.DataFrame], report_dir: Path
+    evaluation: Evaluation,
+    explanation: Explanation | None,
+    circumstances: Circumstances,
+    written: dict[str, pd.DataFrame],
+    report_dir: Path,
 ) -> None:
     chapters = [
         _facts(evaluation, circumstances),
@@ -149,6 +158,8 @@ def _write_report(
         Chapter("Verification", [_pair_text(evaluation)], tables=[("Verification", brief(written["verification"]))],
                 figures=[("ROC and precision-recall", report_dir / "figures" / "roc_pr.png")]),
         check_chapter(evaluation.searched, report_dir),
+        *([] if explanation is None else [match_chapter(report_dir, explanation.drawn, explanation.found,
+                                                        explanation.table)]),
         _classification(evaluation, written, report_dir),
     ]  # fmt: skip
     refit = ", trained again on train and validation" if evaluation.champion == REFIT else ""

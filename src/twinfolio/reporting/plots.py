@@ -34,16 +34,16 @@ def plot_history(path: Path, history: pd.DataFrame) -> None:
     losses = [c for c in columns if "loss" in c.rsplit("/", 1)[-1]]
     metrics = [c for c in columns if c not in losses]
     sides = [(names, title) for names, title in ((losses, "loss"), (metrics, "validation")) if names]
-    figure = _figure(5.2 * max(len(sides), 1), 3.8)
+    figure = new_figure(5.2 * max(len(sides), 1), 3.8)
     for place, (names, title) in enumerate(sides, start=1):
         axes = figure.add_subplot(1, len(sides), place)
         for i, name in enumerate(names):
             shown = history[name].notna()
-            axes.plot(epochs[shown], history[name][shown], marker="o", markersize=3, label=name, **_line(i))
-        _finish(axes, "epoch", title)
+            axes.plot(epochs[shown], history[name][shown], marker="o", markersize=3, label=name, **line(i))
+        finish(axes, "epoch", title)
         _whole_numbers(axes)
         axes.legend(fontsize=8, frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def interval_panels(
@@ -73,7 +73,7 @@ def plot_intervals(
         highlight: The system drawn in the second colour (the champion).
     """
     systems = list(next(iter(panels.values())))
-    figure = _figure(1.6 + 2.7 * len(panels), 1.1 + 0.36 * len(systems))
+    figure = new_figure(1.6 + 2.7 * len(panels), 1.1 + 0.36 * len(systems))
     first: Axes | None = None
     for place, (metric, rows) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(1, len(panels), place, sharey=first)
@@ -86,11 +86,11 @@ def plot_intervals(
         axes.set_yticks(range(len(systems)), [_short(system) for system in systems])
         axes.tick_params(labelleft=first is None)
         axes.margins(x=0.12)
-        _finish(axes, metric, "")
+        finish(axes, metric, "")
         if first is None:
             first = axes
             axes.set_ylim(len(systems) - 0.4, -0.7)
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_roc_and_pr(
@@ -107,20 +107,20 @@ def plot_roc_and_pr(
         pr: System -> (recalls, precisions).
         prevalence: Share of positive pairs: the precision of a scorer that guesses.
     """
-    figure = _figure(10.4, 4.9)
+    figure = new_figure(10.4, 4.9)
     left, right = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
     for i, name in enumerate(roc):
-        left.plot(*roc[name], label=_short(name), **_line(i))
-        right.plot(*pr[name], label=_short(name), **_line(i))
+        left.plot(*roc[name], label=_short(name), **line(i))
+        right.plot(*pr[name], label=_short(name), **line(i))
     left.plot([0, 1], [0, 1], color="0.7", linewidth=1, zorder=0)
     right.axhline(prevalence, color="0.7", linewidth=1, zorder=0)
-    _finish(left, "false positive rate", "true positive rate")
-    _finish(right, "recall", "precision")
+    finish(left, "false positive rate", "true positive rate")
+    finish(right, "recall", "precision")
     for axes in (left, right):
         axes.set_xlim(-0.01, 1.01)
         axes.set_ylim(-0.01, 1.02)
     left.legend(fontsize=9, frameon=False, loc="lower right")
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_cmc(path: Path, curves: Mapping[str, np.ndarray]) -> None:
@@ -130,15 +130,15 @@ def plot_cmc(path: Path, curves: Mapping[str, np.ndarray]) -> None:
         path: The PNG to write.
         curves: System -> shares for k = 1, 2, ... .
     """
-    figure = _figure(6.4, 4.6)
+    figure = new_figure(6.4, 4.6)
     axes = figure.add_subplot()
     for i, (name, shares) in enumerate(curves.items()):
-        axes.plot(np.arange(1, len(shares) + 1), shares, label=_short(name), **_line(i))
-    _finish(axes, "rank k", "queries answered within k")
+        axes.plot(np.arange(1, len(shares) + 1), shares, label=_short(name), **line(i))
+    finish(axes, "rank k", "queries answered within k")
     _whole_numbers(axes)
     axes.set_ylim(top=1.01)
     axes.legend(fontsize=9, frameon=False, loc="lower right")
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_confusion(path: Path, counts: np.ndarray, classes: Sequence[str]) -> None:
@@ -151,7 +151,7 @@ def plot_confusion(path: Path, counts: np.ndarray, classes: Sequence[str]) -> No
     """
     n = len(classes)
     side = float(np.clip(0.30 * n + 2.4, 4.5, 16))
-    figure = _figure(side + 0.8, side)
+    figure = new_figure(side + 0.8, side)
     axes = figure.add_subplot()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
@@ -167,7 +167,7 @@ def plot_confusion(path: Path, counts: np.ndarray, classes: Sequence[str]) -> No
             colour = "white" if shares[row, column] > 0.55 else "black"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=7, color=colour)
     figure.colorbar(image, ax=axes, fraction=0.045, pad=0.02, label="share of the true class")
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_per_class(path: Path, classes: Sequence[str], values: Mapping[str, np.ndarray]) -> None:
@@ -179,17 +179,17 @@ def plot_per_class(path: Path, classes: Sequence[str], values: Mapping[str, np.n
         values: Series -> (n,) values in [0, 1].
     """
     order = np.argsort(next(iter(values.values())), kind="stable")
-    figure = _figure(float(np.clip(0.24 * len(classes) + 2, 5, 18)), 3.9)
+    figure = new_figure(float(np.clip(0.24 * len(classes) + 2, 5, 18)), 3.9)
     axes = figure.add_subplot()
     for i, (name, series) in enumerate(values.items()):
         axes.plot(np.arange(len(order)), np.asarray(series)[order], "os^D"[i % 4], label=name, color=PALETTE[i],
                   markersize=5, alpha=0.9)  # fmt: skip
     step = int(np.ceil(len(classes) / 75))
     axes.set_xticks(range(0, len(order), step), [_short(classes[i]) for i in order[::step]], rotation=90, fontsize=7)
-    _finish(axes, "", "")
+    finish(axes, "", "")
     axes.set_ylim(-0.03, 1.03)
     axes.legend(fontsize=9, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(values))
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_reliability(path: Path, diagrams: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
@@ -199,21 +199,21 @@ def plot_reliability(path: Path, diagrams: Mapping[str, tuple[np.ndarray, np.nda
         path: The PNG to write.
         diagrams: Title -> (predicted, observed, pairs) of each bin; a dot's area grows with its pairs.
     """
-    figure = _figure(3.6 * len(diagrams), 3.9)
+    figure = new_figure(3.6 * len(diagrams), 3.9)
     for place, (title, (predicted, observed, counts)) in enumerate(diagrams.items(), start=1):
         axes = figure.add_subplot(1, len(diagrams), place)
         axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, zorder=0)
         axes.plot(predicted, observed, color=PALETTE[0], linewidth=1.4)
         axes.scatter(predicted, observed, 20 + 100 * counts / counts.max(), color=PALETTE[0], alpha=0.75)
         axes.set_title(title, fontsize=10)
-        _finish(axes, "predicted", "observed" if place == 1 else "")
+        finish(axes, "predicted", "observed" if place == 1 else "")
         axes.set_xlim(-0.04, 1.04)
         axes.set_ylim(-0.04, 1.04)
         axes.set_aspect("equal")
-    _save(figure, path)
+    save(figure, path)
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """A figure without pyplot: no global state, no window."""
     from matplotlib.figure import Figure
 
@@ -222,7 +222,7 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _finish(axes: Axes, x: str, y: str) -> None:
+def finish(axes: Axes, x: str, y: str) -> None:
     """Labels, a light grid, no box."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
@@ -238,7 +238,7 @@ def _whole_numbers(axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _line(i: int) -> dict[str, Any]:
+def line(i: int) -> dict[str, Any]:
     """Colour and dash of the i-th line: two signs, so that a grey print is readable too."""
     return {"color": PALETTE[i % len(PALETTE)], "linestyle": _DASHES[i % len(_DASHES)], "linewidth": 1.8}
 
@@ -249,7 +249,7 @@ def _short(name: str) -> str:
     return cut.replace("$", r"\$")
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
     """Write to a temporary name, then rename; no software version inside."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from twinfolio.data.store_plan import Rendering
 from twinfolio.errors import ModelError
+from twinfolio.retrieval.places import Split, head_split
 from twinfolio.retrieval.scorers import Floats, Scorer, build_scorer
 
 FILES = ("model.safetensors", "model.json", "rendering.json", "classes.json", "embedder.onnx")
@@ -46,9 +47,31 @@ class Program:
 
     def embed(self, rows: NDArray[np.uint8]) -> Floats:
         """Embeddings (N, D) of rows (N, H, W, C) as ``rendering`` makes them."""
-        images = np.ascontiguousarray(rows.transpose(0, 3, 1, 2), dtype=np.float32) / np.float32(255)
-        parts = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
-        return np.concatenate([self._session.run(None, {"images": part})[0] for part in parts])
+        return self._run("embeddings", rows)
+
+    def embed_places(self, rows: NDArray[np.uint8]) -> Floats | None:
+        """What each place adds to the embeddings of rows (N, H, W, C): (N, D, h, w), or None.
+
+        The mean over places is the embedding before it is normalised. None where the model is not average-pooled with
+        a linear projection, or its folder is older than this output.
+        """
+        names = [output.name for output in self._session.get_outputs()]
+        return self._run("places", rows) if "places" in names else None
+
+    @cached_property
+    def split(self) -> Split | None:
+        """How the head's score splits into places; None where it does not (see also ``embed_places``)."""
+        kind = self.config["head"]
+        weight = self._weights("head")["weight"] if kind == "weighted" else None
+        return head_split(kind, self.config["distance"], normalise=self.config["normalise"], weight=weight)
+
+    def match_maps(self, query: NDArray[np.uint8], gallery: NDArray[np.uint8]) -> tuple[Floats, Floats] | None:
+        """Where the score of two rows (H, W, C) comes from: maps (h, w) on the query and on the gallery image.
+
+        ``split.measure`` says what they sum to. None where the model has no exact split.
+        """
+        places = None if self.split is None else self.embed_places(np.stack([query, gallery]))
+        return None if self.split is None or places is None else self.split.maps(*places)
 
     def scorer(self, gallery: Floats) -> Scorer:
         """The head against a gallery (M, D)."""
@@ -72,6 +95,16 @@ class Program:
         import onnxruntime
 
         return onnxruntime.InferenceSession(self.folder / "embedder.onnx", providers=["CPUExecutionProvider"])
+
+    def _run(self, output: str, rows: NDArray[np.uint8]) -> Floats:
+        """One output for rows (N, H, W, C), a few at a time."""
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        options.only_execute_path_to_fetches = True  # else places are computed even where nobody asks for them
+        images = np.ascontiguousarray(rows.transpose(0, 3, 1, 2), dtype=np.float32) / np.float32(255)
+        parts = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+        return np.concatenate([self._session.run([output], {"images": part}, options)[0] for part in parts])
 
     def _weights(self, part: str) -> dict[str, Floats]:
         from safetensors import safe_open

@@ -34,7 +34,7 @@ def report(tmp_path_factory):
     )
     champion = Champion("cosine", True, "l1", 0.9, 0.8765, compared.thresholds, "f1")
     for place in ("a", "b"):
-        write_evaluation(evaluation, Circumstances(champion, "random", 3), root / place)
+        write_evaluation(evaluation, None, Circumstances(champion, "random", 3), root / place)
     return root
 
 

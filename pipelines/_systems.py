@@ -9,7 +9,7 @@ from twinfolio.assessment.systems import REFIT, System, comparable_systems, pick
 from twinfolio.data.store import read_info
 
 STORE, COMPARED, FINAL = Path("outputs/store"), Path("outputs/compare_distances"), Path("outputs/refit")
-CALIBRATED = Path("outputs/calibrate")
+CALIBRATED = Path("outputs/calibrate/search")
 CLASSIFIER, SCRATCH = Path("outputs/classify/model"), Path("outputs/train_scratch/model")
 SIAMESE = {name: Path("outputs/train_siamese", name, "model") for name in ("l1", "l2", "cosine")}
 MODELS = [str(folder) for folder in (CLASSIFIER, SCRATCH, *SIAMESE.values())]

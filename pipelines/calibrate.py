@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from _stage import Stage, run_stage
-from _systems import COMPARED, SIAMESE, STORE
+from _systems import CALIBRATED, COMPARED, SIAMESE, STORE
 from twinfolio.assessment.ablation import Grid
 from twinfolio.assessment.calibration import CalibrationSettings
 from twinfolio.assessment.champion import EMBEDDINGS, PAIRS, read_champion
@@ -32,7 +32,7 @@ def main(stage: Stage) -> None:
         settings=CalibrationSettings(params.false_match_rate, params.coverage, params.folds, params.seed),
         resampling=Resampling(params.bootstrap, params.seed, params.confidence),
     )
-    write_readiness(ready, stage.output_dir, stage.report_dir)
+    write_readiness(ready, stage.output_dir / CALIBRATED.name, stage.report_dir)
     stage.record(**ready.ablation.timing())
 
 

@@ -44,7 +44,8 @@ def main(stage: Stage) -> None:
     model = load_model(FINAL / "model", pick_device(stage.params.trainer.accelerator))
     answers = evaluation.tested[best].judgement.answers
     explanation = explain_answers(model, answers, scene, params.explained_pairs, params.seed)
-    stage.record(**{f"explain_{kind}_s": seconds for kind, seconds in explanation.found.seconds.items()})
+    if explanation is not None:
+        stage.record(**{f"explain_{kind}_s": seconds for kind, seconds in explanation.found.seconds.items()})
     settings = params_hash(stage.params.model_dump(mode="json"))
     uses = append_test_use(Path("reports/test_uses.csv"), scene.info.data_hash, settings, git_commit(ROOT))
     circumstances = Circumstances(champion, stage.params.split.protocol, uses, confidence=params.confidence)

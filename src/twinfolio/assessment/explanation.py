@@ -11,6 +11,7 @@ import pandas as pd
 from twinfolio.assessment.deletion import Faithfulness, deletion_test, faithfulness_table
 from twinfolio.assessment.match_pairs import MappedPair, mapped, pairs_to_explain
 from twinfolio.assessment.scene import Scene
+from twinfolio.errors import DataError
 from twinfolio.models.bundle import Model
 from twinfolio.retrieval.ranking import Ranking
 
@@ -35,8 +36,8 @@ class Explanation:
     table: pd.DataFrame
 
 
-def explain_answers(model: Model, answers: Ranking, scene: Scene, n: int, seed: int = 0) -> Explanation:
-    """Explain the first answers of some test queries.
+def explain_answers(model: Model, answers: Ranking, scene: Scene, n: int, seed: int = 0) -> Explanation | None:
+    """Explain the first answers of some test queries; None where no score depends on what stands in the query.
 
     Args:
         model: The champion.
@@ -47,7 +48,11 @@ def explain_answers(model: Model, answers: Ranking, scene: Scene, n: int, seed: 
     """
     stores = scene.stores
     pairs = pairs_to_explain(answers, scene.queries, scene.gallery, stores["test"], [stores["train"], stores["val"]], n)
-    found = deletion_test(model, pairs, seed=seed)
+    try:
+        found = deletion_test(model, pairs, seed=seed)
+    except DataError as error:
+        logger.warning("matches are not explained: %s", error)
+        return None
     logger.info("explained %d pairs: %s", len(pairs), ", ".join(found.deletion))
     return Explanation(mapped(model, pairs[:: max(1, len(pairs) // DRAWN)][:DRAWN]), found,
                        faithfulness_table(found, scene.resampling))  # fmt: skip

@@ -45,7 +45,7 @@ def read_setting(folder: Path) -> SearchSetting:
     """Read what the stage ``calibrate`` chose.
 
     Args:
-        folder: ``outputs/calibrate``.
+        folder: ``outputs/calibrate/search``.
 
     Raises:
         DataError: A file is missing or broken.

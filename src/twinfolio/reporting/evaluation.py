@@ -57,7 +57,7 @@ def write_evaluation(
 
     Args:
         evaluation: The result.
-        explanation: Of the champion's first answers; None leaves the chapter out.
+        explanation: Of the champion's first answers; None where there is none.
         circumstances: See there.
         report_dir: ``reports/evaluate``.
     """
@@ -158,8 +158,7 @@ def _write_report(
         Chapter("Verification", [_pair_text(evaluation)], tables=[("Verification", brief(written["verification"]))],
                 figures=[("ROC and precision-recall", report_dir / "figures" / "roc_pr.png")]),
         check_chapter(evaluation.searched, report_dir),
-        *([] if explanation is None else [match_chapter(report_dir, explanation.drawn, explanation.found,
-                                                        explanation.table)]),
+        _explained(explanation, report_dir),
         _classification(evaluation, written, report_dir),
     ]  # fmt: skip
     refit = ", trained again on train and validation" if evaluation.champion == REFIT else ""
@@ -227,6 +226,14 @@ def _pair_text(evaluation: Evaluation) -> str:
         f"archive images, never of one group or duplicate cluster; "
         f"{counts.queries_without_positive} images have no positive."
     )
+
+
+def _explained(explanation: Explanation | None, report_dir: Path) -> Chapter:
+    """Why answers match, or that nothing could be said."""
+    if explanation is None:
+        write_table(report_dir / "faithfulness.csv", pd.DataFrame(columns=["kind"]))
+        return Chapter("Why these two match", notes=["No score depends on what stands in the query: nothing to explain."])
+    return match_chapter(report_dir, explanation.drawn, explanation.found, explanation.table)
 
 
 def _search(evaluation: Evaluation) -> Chapter:

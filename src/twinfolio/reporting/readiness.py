@@ -10,7 +10,7 @@ from twinfolio.reporting.report import Chapter, headline, write_report
 from twinfolio.reporting.tables import write_json, write_metrics
 
 CALIBRATION, THRESHOLD = "calibration.json", "threshold.json"
-"""Names inside ``outputs/calibrate``; the recipe's own files lie beside them."""
+"""Names inside ``outputs/calibrate/search``; the recipe's own files lie beside them."""
 
 
 def write_readiness(ready: Readiness, output_dir: Path, report_dir: Path) -> None:
@@ -21,6 +21,7 @@ def write_readiness(ready: Readiness, output_dir: Path, report_dir: Path) -> Non
         output_dir: For what later stages read.
         report_dir: For what people read.
     """
+    output_dir.mkdir(parents=True, exist_ok=True)
     write_ablation(ready.ablation, output_dir, report_dir)
     write_json(output_dir / CALIBRATION, ready.calibration.to_json())
     write_json(output_dir / THRESHOLD, {"threshold": ready.threshold, "recipe": ready.ablation.kept.recipe.name})

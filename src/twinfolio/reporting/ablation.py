@@ -77,7 +77,8 @@ def verdict(ablation: Ablation) -> str:
     if kept.gain is None:
         return "The plain ranking is kept: no method within the budget is better by more than chance."
     gain = kept.gain
-    numbers = f"mAP {gain.difference:+.4f}, {gain.low:.4f} to {gain.high:.4f}, p = {gain.p:.3f}"
+    chance = "p < 0.001" if gain.p < 0.001 else f"p = {gain.p:.3f}"
+    numbers = f"mAP {gain.difference:+.4f}, {gain.low:.4f} to {gain.high:.4f}, {chance}"
     text = f"Kept: {kept.recipe.name} ({kept.recipe.setting}; {numbers})."
     over = ablation.over_best
     if over is not None and kept.method != TOGETHER:

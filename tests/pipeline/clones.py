@@ -29,7 +29,7 @@ def run(*command: str, cwd: Path, check: bool = True, **env: str) -> subprocess.
     return done
 
 
-def write_striped_images(data: Path, classes: int = 4, groups: int = 5, per_group: int = 3) -> None:
+def write_striped_images(data: Path, classes: int = 5, groups: int = 5, per_group: int = 3) -> None:
     """Classes differ by the angle and width of their stripes, groups by their brightness."""
     y, x = np.mgrid[:56, :64]
     for label in range(classes):

@@ -2,9 +2,9 @@
 
 Ten gallery images of each class, ten queries of each class, 128 dimensions. "Clustered" classes lie close enough for
 an mAP between .5 and .95; "random" ones share nothing, so that relevant images stand anywhere in the ranking: the
-hardest case for counting. The product runs over the same tiles and over a few other shapes, and the fastest counts;
-product and metrics take turns, so that a machine that slows down slows both. Memory is the peak of the whole process,
-data and imports with it. ``python benchmarks/streaming_map.py [--n N] [--turns T]``.
+hardest case for counting. The product uses the fastest of a few shapes of tiles, those of the metrics among them;
+product and metrics take turns every few thousand queries, so that a machine that slows down slows both. Memory is the
+peak of the whole process, data and imports with it. ``python benchmarks/streaming_map.py [--n N]``.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ import numpy as np
 from _bench import finish
 from threadpoolctl import threadpool_limits
 
-from twinfolio.evaluation.retrieval_protocol import Items, retrieval_protocol
-from twinfolio.evaluation.streaming import TILE_GALLERY, TILE_QUERIES
+from twinfolio.evaluation.ranking_metrics import RankingMetrics
+from twinfolio.evaluation.retrieval_protocol import Items, candidates
+from twinfolio.evaluation.streaming import TILE_GALLERY, TILE_QUERIES, Stream
 
 DIMENSIONS, RELEVANT, THREADS = 128, 10, 2
 NOISE = 1.25  # of a member around its class centre, both of length 1 before
 SHAPES = ((TILE_QUERIES, TILE_GALLERY), (512, 2048), (2048, 4096), (4096, 4096))
+TURN = 8  # tiles of queries
 RATIO_BAR, MEMORY_BAR_GIB = 3.0, 2.0
 
 
@@ -44,10 +46,9 @@ class Cosine:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=100_000, help="queries, and gallery images; whole tens")
-    parser.add_argument("--turns", type=int, default=2, help="times each side runs; the fastest counts")
-    options = parser.parse_args()
+    n = parser.parse_args().n
     with threadpool_limits(THREADS):
-        sides = measure(options.n - options.n % RELEVANT, options.turns)
+        sides = measure(n - n % RELEVANT)
     ratio = sides["clustered_s"] / sides["product_s"]
     met = ratio <= RATIO_BAR and sides["peak_memory_gib"] <= MEMORY_BAR_GIB and 0.5 <= sides["clustered_map"] <= 0.95
     print(f"{sides['n']:,} x {sides['n']:,}: product {sides['product_s']:.1f} s,", end=" ")
@@ -58,26 +59,32 @@ def main() -> None:
     finish("streaming_map", ratio, "x", RATIO_BAR, met, sides)
 
 
-def measure(n: int, turns: int) -> dict[str, Any]:
+def measure(n: int) -> dict[str, Any]:
     """Both sides, in turns."""
-    members = Items(*(np.arange(n), np.arange(n) // RELEVANT, np.arange(n), np.arange(n)))
-    others = Items(*(np.arange(n, 2 * n), members.labels, np.arange(n, 2 * n), np.arange(n, 2 * n)))
+    queries = Items(*(np.arange(n), np.arange(n) // RELEVANT, np.arange(n), np.arange(n)))
+    gallery = Items(*(np.arange(n, 2 * n), queries.labels, np.arange(n, 2 * n), np.arange(n, 2 * n)))
     data = {"clustered": embeddings(n, NOISE), "random": embeddings(n, None)}
-    queries, gallery = data["clustered"]
-    shape = min(SHAPES, key=lambda shape: timed(lambda: product(queries[:8192], gallery, *shape))[0])
-    retrieval_protocol(Cosine(queries, gallery), members.take(np.arange(10)), others)  # compiles
-    best = {"product": np.inf, "clustered": np.inf, "random": np.inf}
-    means = {}
-    for _ in range(turns):
-        best["product"] = min(best["product"], timed(lambda: product(queries, gallery, *shape))[0])
-        for kind, pair in data.items():
-            seconds, result = timed(lambda pair=pair: retrieval_protocol(Cosine(*pair), members, others))
-            best[kind], means[kind] = min(best[kind], seconds), result.metrics.means()["mAP"]
+    preparing, allowed = timed(lambda: candidates(queries, gallery))
+    streams = {kind: Stream(Cosine(*pair), allowed) for kind, pair in data.items()}
+    streams["clustered"].metrics(np.arange(10))  # compiles
+    left, right = data["clustered"]
+    shape = min(SHAPES, key=lambda shape: timed(lambda: product(left[:8192], right, *shape))[0])
+    seconds = {"product": 0.0, "clustered": preparing, "random": preparing}
+    parts = {kind: [] for kind in streams}
+    tiles = streams["clustered"].tiles()
+    for start in range(0, len(tiles), TURN):
+        turn = tiles[start : start + TURN]
+        rows = left[np.concatenate(turn)]
+        seconds["product"] += timed(lambda rows=rows: product(rows, right, *shape))[0]
+        for kind, stream in streams.items():
+            spent, found = timed(lambda stream=stream, turn=turn: [stream.metrics(tile) for tile in turn])
+            seconds[kind] += spent
+            parts[kind] += found
     sides = {"n": n, "dimensions": DIMENSIONS, "relevant": RELEVANT, "threads": THREADS}
     sides |= {"product_tile": "x".join(map(str, shape)), "peak_memory_gib": peak_memory()}
-    sides |= {f"{side}_s": seconds for side, seconds in best.items()}
-    sides |= {f"{kind}_map": value for kind, value in means.items()}
-    return {**sides, "random_ratio": best["random"] / best["product"], "memory_bar_gib": MEMORY_BAR_GIB}
+    sides |= {f"{side}_s": spent for side, spent in seconds.items()}
+    sides |= {f"{kind}_map": RankingMetrics.join(found).means()["mAP"] for kind, found in parts.items()}
+    return {**sides, "random_ratio": seconds["random"] / seconds["product"], "memory_bar_gib": MEMORY_BAR_GIB}
 
 
 def embeddings(n: int, noise: float | None) -> tuple[np.ndarray, np.ndarray]:

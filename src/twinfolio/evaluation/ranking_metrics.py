@@ -4,7 +4,7 @@ Tied candidates have no order, and sorting gives them one that depends on nothin
 could look good. Every value here is the expectation over all orders of the ties, from the table of `ties`.
 
 Source: McSherry & Najork 2008, "Computing information retrieval performance measures efficiently in the presence
-of tied scores"; Musgrave, Belongie & Lim 2020, "A metric learning reality check", Eq. 3-4 (MAP@R).
+of tied scores"; Musgrave, Belongie & Lim 2020, "A metric learning reality check" (MAP@R).
 """
 
 from __future__ import annotations

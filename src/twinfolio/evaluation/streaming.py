@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinfolio.evaluation.arrays import Integers
-from twinfolio.evaluation.candidates import Candidates, Pairs
+from twinfolio.evaluation.candidates import Candidates, EqualPairs, Pairs
 from twinfolio.evaluation.ranking_metrics import RankingMetrics, check_size, metrics_of
 from twinfolio.evaluation.ties import TieTable, ideal_ties, runs
 
@@ -28,6 +28,37 @@ Read before the next call and never written to: a buffer may serve all calls."""
 
 TILE_QUERIES, TILE_GALLERY = 1024, 4096
 TILE_PAIRS = 1 << 20  # listed at once, about 100 bytes each
+
+
+class TileMeans:
+    """Scores of images as the mean over all pairs of their tiles, from scores of tiles.
+
+    Args:
+        scores: Scores of tile rows.
+        query_owner: Query image 0..Q-1 of each tile row (S,), as `retrieval_protocol.owners` numbers them.
+        gallery_owner: Gallery image 0..M-1 of each tile row (T,).
+
+    Raises:
+        ValueError: An image between 0 and the largest has no tile.
+    """
+
+    def __init__(self, scores: Scores, query_owner: Integers, gallery_owner: Integers) -> None:
+        self.scores = scores
+        owners = (query_owner, gallery_owner)
+        self.tiles = [EqualPairs(np.arange(owner.max(initial=-1) + 1), owner) for owner in owners]
+        if any((tiles.counts == 0).any() for tiles in self.tiles):
+            raise ValueError("an image has no tile")
+
+    def __call__(self, queries: Integers, gallery: Integers) -> NDArray[np.float32]:
+        """Scores (q, m) of image rows."""
+        sides = [tiles.of(rows) for tiles, rows in zip(self.tiles, (queries, gallery), strict=True)]
+        means: NDArray[np.floating] = self.scores(sides[0].column, sides[1].column)
+        for axis, (side, rows) in enumerate(zip(sides, (queries, gallery), strict=True)):
+            if len(side.place) > len(rows):
+                starts = np.searchsorted(side.place, np.arange(len(rows)))
+                sums = np.add.reduceat(means, starts, axis=axis, dtype=np.float64)
+                means = sums / np.expand_dims(self.tiles[axis].counts[rows], 1 - axis)
+        return means.astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True)

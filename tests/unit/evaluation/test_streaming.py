@@ -7,8 +7,14 @@ import pytest
 
 from tests.unit.evaluation.tile_scores import InnerProduct
 from twinfolio.evaluation import streaming
-from twinfolio.evaluation.retrieval_protocol import Items, candidates, leave_one_out, retrieval_protocol
-from twinfolio.evaluation.streaming import Stream, streaming_metrics
+from twinfolio.evaluation.retrieval_protocol import (
+    Items,
+    average_tiles,
+    candidates,
+    leave_one_out,
+    retrieval_protocol,
+)
+from twinfolio.evaluation.streaming import Stream, TileMeans, streaming_metrics
 
 
 def scene(n, n_classes, seed=0):
@@ -49,6 +55,21 @@ def test_leave_one_out_takes_scores_tile_by_tile():
     assert len(dense.queries) < 300
     np.testing.assert_array_equal(dense.metrics.per_query["mAP"], streamed.metrics.per_query["mAP"])
     assert leave_one_out(InnerProduct(vectors, vectors), items.take([0])) is None
+
+
+@pytest.mark.parametrize(("query_tiles", "gallery_tiles"), [(3, 2), (1, 2), (2, 1), (1, 1)])
+def test_images_cut_into_tiles_score_the_mean_of_their_pairs(query_tiles, gallery_tiles):
+    rng = np.random.default_rng(0)
+    query_owner = rng.permutation(np.append(np.arange(9), rng.integers(9, size=9 * (query_tiles - 1))))
+    gallery_owner = rng.permutation(np.append(np.arange(12), rng.integers(12, size=12 * (gallery_tiles - 1))))
+    tiles = rng.normal(size=(len(query_owner), len(gallery_owner))).astype(np.float32)
+    means = TileMeans(lambda q, g: tiles[np.ix_(q, g)], query_owner, gallery_owner)
+    rows, columns = np.array([4, 0, 8]), np.array([11, 2, 3, 1])
+    expected = average_tiles(tiles, query_owner, gallery_owner)[np.ix_(rows, columns)]
+    assert means(rows, columns) == pytest.approx(expected, abs=1e-6)
+    assert means(rows, columns).dtype == np.float32
+    with pytest.raises(ValueError, match="no tile"):
+        TileMeans(lambda q, g: tiles[np.ix_(q, g)], query_owner * 2, gallery_owner)
 
 
 def test_memory_grows_with_the_images_and_not_with_their_pairs(monkeypatch):

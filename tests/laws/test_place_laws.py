@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.laws.test_head_laws import trained_head
 from twinfolio.models.distances import unit_vectors
-from twinfolio.retrieval.places import correspondences, head_split, pair_split
+from twinfolio.retrieval.places import correspondences, difference_split, head_split, pair_split
 
 LINEAR = [(kind, distance) for kind in ("distance", "weighted") for distance in ("l1", "l2", "cosine")]
 cases = st.tuples(st.integers(0, 9999), st.integers(2, 24), st.integers(1, 5), st.integers(1, 5), st.booleans())
@@ -29,31 +29,54 @@ def embedding(of, normalise):
     return unit_vectors(mean) if normalise else mean
 
 
-@pytest.mark.parametrize(("kind", "distance"), LINEAR)
-@settings(max_examples=30, deadline=None)
-@given(case=cases)
-def test_two_maps_sum_to_the_heads_own_score(kind, distance, case):
-    normalise = case[-1]
+def drawn(case, kind, distance):
+    """A head, its weight, both images, and their embeddings in double precision."""
     first, second = places(case)
     head = trained_head(kind, distance, len(first), torch.Generator().manual_seed(case[0]))
     weight = head.weight.detach().numpy() if kind == "weighted" else None
-    split = head_split(kind, distance, normalise=normalise, weight=weight)
-    x, y = embedding(first, normalise), embedding(second, normalise)
-    maps = split.maps(first, second)
-    assert [part.shape for part in maps] == [first.shape[1:], second.shape[1:]]
+    return head, weight, (first, second), [embedding(part, case[-1]) for part in (first, second)]
+
+
+def score_of(head, x, y):
+    """Minus the distance, or the weighted sum without its bias, by the head itself."""
     with torch.no_grad():
         logit = float(head.paired(x, y))
-        if kind == "weighted":
-            expected = logit - float(head.bias)
-        else:
-            distance_now = (float(head.offset) - logit) / float(head.log_scale.exp()) / head.unit
-            # L2 between unit vectors is drawn as the cosine it ranks like
-            drawn = 1 - distance_now**2 / 2 if distance == "l2" and normalise else -distance_now
-            expected = drawn + (1 if distance == "cosine" else 0)
-    scale = max(1.0, abs(expected), float(x.abs().sum() + y.abs().sum()))
-    assert split.total(*maps) == pytest.approx(expected, abs=2e-5 * scale)
-    if split.each:
-        assert [float(part.sum()) for part in maps] == pytest.approx([expected] * 2, abs=2e-5 * scale)
+        if head.kind == "weighted":
+            return logit - float(head.bias)
+        return (logit - float(head.offset)) / float(head.log_scale.exp()) / head.unit
+
+
+@pytest.mark.parametrize(("kind", "distance"), LINEAR)
+@settings(max_examples=30, deadline=None)
+@given(case=cases)
+def test_each_map_sums_to_what_both_images_make_of_the_score_together(kind, distance, case):
+    head, weight, images, (x, y) = drawn(case, kind, distance)
+    split = head_split(kind, distance, normalise=case[-1], weight=weight)
+    maps = split.maps(*images)
+    assert [part.shape for part in maps] == [part.shape[1:] for part in images]
+    common, score = split.total(*maps), score_of(head, x, y)
+    weights = -torch.ones(len(images[0])) if weight is None else torch.from_numpy(weight)
+    if distance == "cosine":
+        got = common - (1 if kind == "distance" else 0)
+    else:
+        own = sum(float((weights * (z.abs() if distance == "l1" else z.square())).sum()) for z in (x, y))
+        got = own + 2 * common  # minus L1, minus L2 squared, or the weighted sum
+        score = -(score**2) if (kind, distance) == ("distance", "l2") else score
+    scale = 2e-5 * max(1.0, abs(score), float((weights.abs() * (x.abs() + y.abs() + x**2 + y**2)).sum()))
+    assert got == pytest.approx(score, abs=scale)
+    assert [float(part.sum()) for part in maps] == pytest.approx([common] * 2, abs=scale)
+
+
+@pytest.mark.parametrize(("kind", "distance"), [case for case in LINEAR if case[1] != "cosine"])
+@settings(max_examples=30, deadline=None)
+@given(case=cases)
+def test_both_maps_of_a_difference_sum_to_the_heads_own_score(kind, distance, case):
+    head, weight, images, (x, y) = drawn(case, kind, distance)
+    split = difference_split(distance, normalise=case[-1], weight=weight)
+    score = score_of(head, x, y)
+    weights = 1.0 if weight is None else float(np.abs(weight).max())
+    scale = 2e-5 * max(1.0, abs(score), weights * float((x.abs() + y.abs() + x**2 + y**2).sum()))
+    assert split.total(*split.maps(*images)) == pytest.approx(score, abs=scale)
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,4 +1,4 @@
-"""Where a score comes from: the exact split of a pair's score into places of both images.
+"""Where a score comes from: the exact split of a pair's similarity into places of both images.
 
 An average-pooled embedder with a linear projection is a mean over places, e = 1/(h w) sum_ij p_ij, p_ij = P f_ij + b,
 and so is the unit vector x = e / |e|. A score that is linear in x while the other image stands still, <x, s>, is
@@ -70,12 +70,13 @@ def scaled(places: Floats, *, unit: bool) -> Doubles:
 def head_split(
     kind: str | None, distance: str | None, *, normalise: bool, weight: Floats | None = None
 ) -> Split | None:
-    """The exact split of a head's score; None for the fusion head, whose hidden layer is not linear.
+    """The split that is drawn for a head; None for the fusion head, whose hidden layer is not linear.
 
-    ``distance`` heads split the distance they rank by; L2 between unit vectors is drawn as the cosine, because
-    d^2 = 2 - 2 cos ranks alike and gives two maps that each stand alone. ``weighted`` heads split their logit, without
-    its bias. L1 and the differences split as sum_A <a_ij, s> - sum_B <b_ij, s> with s the sign (or the direction) of
-    x - y: both maps together give the number, and a place's share says how far it carries its image from the other one.
+    A difference is made of what each image is alone and of what both make together, and only the latter says why they
+    match: (x - y)^2 = x^2 + y^2 - 2 x y, and |x - y| = |x| + |y| - 2 m with the overlap m = min(|x|, |y|) where signs
+    agree, else 0. Maps split this common part: the cosine (L2 of unit vectors ranks by it: d^2 = 2 - 2 cos), the
+    product or the overlap, weighted as the head weighs it; each of the two maps sums to it. ``difference_split`` splits
+    the distance itself; its maps blame a place for being strong, and L1's did worse than chance under deletion.
 
     Args:
         kind: ``distance``, ``weighted``, ``fusion``; None for the cosine of a model without a head.
@@ -83,15 +84,45 @@ def head_split(
         normalise: Whether the embeddings have length 1.
         weight: (D,), of the ``weighted`` head.
     """
-    if kind == "weighted":
-        if weight is None:
-            raise ModelError("the weighted head's weight is missing", "give its weight, (D,)")
-        return _weighted(str(distance), weight.astype(np.float64), normalise)
     if kind is None or (kind == "distance" and (distance == "cosine" or (distance == "l2" and normalise))):
-        return Split("the cosine", True, True, lambda x, y: (y, x))
-    if kind == "distance":
-        return Split(f"minus the {str(distance).upper()} distance", False, normalise, _DIFFERENCES[str(distance)])
-    return None
+        return Split("the cosine", each=True, unit=True, directions=_product(1.0))
+    if kind not in ("distance", "weighted"):
+        return None
+    weights: Doubles | float = _head_weight(weight) if kind == "weighted" else -1.0
+    if distance == "cosine":
+        return Split("the score without its constant", each=True, unit=True, directions=_product(weights))
+    prefix = "the weighted" if kind == "weighted" else "the"
+    if distance == "l1":
+        return Split(f"{prefix} overlap of the embeddings", each=True, unit=normalise, directions=_overlap(-weights))
+    return Split(f"{prefix} product of the embeddings", each=True, unit=normalise, directions=_product(-weights))
+
+
+def difference_split(distance: str, *, normalise: bool, weight: Floats | None = None) -> Split:
+    """The exact split of minus a distance, or of a weighted head's score without bias; both maps together sum to it.
+
+    d = sum_A <a_ij, s> - sum_B <b_ij, s>, with s the sign (L1) or the direction (L2) of x - y: a place's share says how
+    far it carries its own image away from the other one.
+
+    Args:
+        distance: ``l1`` or ``l2``; with a weight ``l2`` is the squared difference, as in the head.
+        normalise: Whether the embeddings have length 1.
+        weight: (D,), of a ``weighted`` head; None for the distance.
+    """
+    weights = None if weight is None else weight.astype(np.float64)
+
+    def directions(x: Doubles, y: Doubles) -> tuple[Doubles, Doubles]:
+        difference = x - y
+        direction = np.sign(difference) if distance == "l1" else difference
+        if weights is not None:
+            direction = weights * direction
+        elif distance == "l1":
+            direction = -direction
+        else:
+            direction = -direction / max(float(np.linalg.norm(difference)), EPS)
+        return direction, -direction
+
+    measure = f"minus the {distance.upper()} distance" if weight is None else "the score without its constant"
+    return Split(measure, each=False, unit=normalise, directions=directions)
 
 
 def pair_split(x_places: Floats, y_places: Floats) -> Floats:
@@ -132,29 +163,26 @@ def correspondences(x_places: Floats, y_places: Floats, k: int) -> list[Correspo
     return out
 
 
-def _weighted(distance: str, weight: Doubles, normalise: bool) -> Split:
-    """sum_j w_j c_j with c = x y, |x - y| = sign(x - y) (x - y), or (x - y)^2 = (x - y) (x - y)."""
-    measure = "the score without its constant"
-    if distance == "cosine":
-        return Split(measure, True, True, lambda x, y: (weight * y, weight * x))
-
-    def difference(x: Doubles, y: Doubles) -> tuple[Doubles, Doubles]:
-        direction = weight * (np.sign(x - y) if distance == "l1" else x - y)
-        return direction, -direction
-
-    return Split(measure, False, normalise, difference)
+def _head_weight(weight: Floats | None) -> Doubles:
+    if weight is None:
+        raise ModelError("the weighted head's weight is missing", "give its weight, (D,)")
+    return weight.astype(np.float64)
 
 
-def _l1(x: Doubles, y: Doubles) -> tuple[Doubles, Doubles]:
-    return np.sign(y - x), np.sign(x - y)
+def _product(weight: Doubles | float) -> Directions:
+    """sum_j w_j x_j y_j."""
+    return lambda x, y: (weight * y, weight * x)
 
 
-def _l2(x: Doubles, y: Doubles) -> tuple[Doubles, Doubles]:
-    direction = (x - y) / max(float(np.linalg.norm(x - y)), EPS)
-    return -direction, direction
+def _overlap(weight: Doubles | float) -> Directions:
+    """sum_j w_j m_j: an image's places share m_j in proportion to what they add to its x_j."""
 
+    def directions(x: Doubles, y: Doubles) -> tuple[Doubles, Doubles]:
+        overlap = weight * np.where(x * y > 0, np.minimum(np.abs(x), np.abs(y)), 0.0)
+        # where an entry is 0 the overlap is 0 too
+        return overlap / np.where(x == 0, 1.0, x), overlap / np.where(y == 0, 1.0, y)
 
-_DIFFERENCES: dict[str, Directions] = {"l1": _l1, "l2": _l2}
+    return directions
 
 
 def _project(places: Doubles, direction: Doubles) -> Floats:

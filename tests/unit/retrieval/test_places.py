@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from twinfolio.errors import ModelError
-from twinfolio.retrieval.places import correspondences, head_split
+from twinfolio.retrieval.places import correspondences, difference_split, head_split
 
 
 def one_hot_places(height, width, order):
@@ -33,14 +33,15 @@ def test_only_the_place_that_both_share_counts():
 def test_equal_images_are_no_distance_apart_and_nothing_is_blamed():
     same = np.random.default_rng(0).normal(size=(5, 3, 3)).astype(np.float32)
     for distance in ("l1", "l2"):
-        for part in head_split("distance", distance, normalise=False).maps(same, same):
+        for part in difference_split(distance, normalise=False).maps(same, same):
             np.testing.assert_array_equal(part, 0)
 
 
 def test_an_image_without_ink_has_a_map_of_zeros_not_of_nan():
     blank, other = np.zeros((4, 2, 2), np.float32), np.ones((4, 2, 2), np.float32)
-    for part in head_split("distance", "cosine", normalise=True).maps(blank, other):
-        np.testing.assert_array_equal(part, 0)
+    for distance in ("cosine", "l1", "l2"):
+        for part in head_split("distance", distance, normalise=True).maps(blank, other):
+            np.testing.assert_array_equal(part, 0)
 
 
 def test_the_fusion_head_has_no_exact_split_and_says_so_by_none():

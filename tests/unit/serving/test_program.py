@@ -47,12 +47,13 @@ def test_each_match_map_sums_to_the_cosine(cosine, rows):
     assert program.split.measure == "the cosine"
 
 
-def test_both_maps_of_a_weighted_head_sum_to_its_score_without_the_bias(tmp_path, rows):
+def test_match_maps_of_a_weighted_head_sum_to_its_weighted_overlap(tmp_path, rows):
     program, model = program_of(tmp_path, head="weighted", distance="l1")
-    x = model.embed_uint8(rows)
-    expected = float(model.paired_scores(x[:1], x[1:])[0]) - float(model.head.bias)
-    assert expected < -1e-4
-    assert program.split.total(*program.match_maps(*rows)) == pytest.approx(expected, abs=1e-5)
+    x, y = model.embed_uint8(rows)
+    overlap = np.where(x * y > 0, np.minimum(np.abs(x), np.abs(y)), 0)
+    expected = float(overlap @ -model.head.weight.detach().numpy())
+    assert expected > 0.1
+    assert [float(part.sum()) for part in program.match_maps(*rows)] == pytest.approx([expected] * 2, abs=1e-5)
 
 
 def test_a_fusion_head_has_places_but_no_match_maps(cosine, rows):

@@ -18,7 +18,7 @@ STAGES = [
     "train_siamese/cosine",
     "train_scratch",
 ]
-STAGES += ["compare_distances", "refit", "evaluate"]
+STAGES += ["compare_distances", "calibrate", "refit", "evaluate"]
 
 
 def metrics_of(clone, stage: str) -> dict[str, float]:

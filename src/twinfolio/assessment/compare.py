@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from twinfolio.assessment.embeddings import embed_gallery
-from twinfolio.assessment.images import ImageScores, ImageSet, join, originals
+from twinfolio.assessment.images import image_scores, ImageSet, join, originals
 from twinfolio.assessment.judgement import Contrast, Decision, Judgement, Resampling, contrast, judge
 from twinfolio.assessment.leak import LeakGap, leak_gap
 from twinfolio.assessment.systems import System
@@ -139,7 +139,7 @@ def compare_systems(
     everything = join(train, val)
     for system in systems:
         vectors = embed_gallery(system, store_root, embeddings / f"{system.name}.npz")
-        scores = ImageScores(system.scores, vectors["val"], val, vectors["train"], train)
+        scores = image_scores(system.scores, vectors["val"], val, vectors["train"], train)
         judged[system.name] = judge(
             system.name,
             system.pretrained,
@@ -152,7 +152,7 @@ def compare_systems(
         )
         if system.name in distances:
             archive = np.concatenate([vectors["train"], vectors["val"]])
-            among = ImageScores(system.scores, vectors["val"], val, archive, everything)
+            among = image_scores(system.scores, vectors["val"], val, archive, everything)
             leaks[system.name] = leak_gap(among, val.items, everything.items, resampling)
     comparison = _with_champion(info, val, pairs, counts, judged, leaks, resampling)
     log_champion(comparison)

@@ -11,7 +11,7 @@ import numpy as np
 from twinfolio.assessment.classify import Classified, classified, nearest_votes
 from twinfolio.assessment.embeddings import embed_originals
 from twinfolio.assessment.examples import Example, examples
-from twinfolio.assessment.images import ImageScores, ImageSet, image_values
+from twinfolio.assessment.images import image_scores, ImageSet, image_values
 from twinfolio.assessment.judgement import Contrast, Judgement, contrast, fixed, judge
 from twinfolio.assessment.leak import LeakGap, leak_gap
 from twinfolio.assessment.scene import Scene
@@ -129,12 +129,12 @@ def _test(system: System, scene: Scene, threshold: float) -> Tested:
     queries, gallery = test.items, scene.gallery.items
     vectors = embed_originals(system, scene.stores["test"].images, test, "test")
     of_gallery = scene.gallery_embeddings(system.name)
-    scores = ImageScores(system.scores, vectors, test, of_gallery, scene.gallery)
+    scores = image_scores(system.scores, vectors, test, of_gallery, scene.gallery)
     judgement = judge(
         system.name, system.pretrained, scores, queries, gallery, scene.pairs, fixed(threshold), resampling
     )
-    archive = ImageScores(system.scores, vectors, test, np.concatenate([of_gallery, vectors]), scene.archive)
-    among = leave_one_out(ImageScores(system.scores, vectors, test, vectors, test), queries)
+    archive = image_scores(system.scores, vectors, test, np.concatenate([of_gallery, vectors]), scene.archive)
+    among = leave_one_out(image_scores(system.scores, vectors, test, vectors, test), queries)
     n_classes = len(scene.info.classes)
     votes = {k: nearest_votes(judgement.answers, gallery.labels, n_classes, k) for k in NEIGHBOURS}
     layer = None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from twinfolio.data.store import Store
 from twinfolio.errors import DataError
 from twinfolio.evaluation.retrieval_protocol import Items, OwnGroup, average_rows, exclusions, owners
-from twinfolio.evaluation.streaming import Scores
+from twinfolio.evaluation.streaming import Scores, TileMeans
 from twinfolio.retrieval.ranking import Ranking, rank
 
 _BLOCK_CELLS = 4_000_000
@@ -38,19 +37,6 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.items)
-
-    @cached_property
-    def _by_image(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows in the order of images, and where each image's begin (N + 1,)."""
-        return np.argsort(self.row_image, kind="stable"), np.append(0, np.cumsum(np.bincount(self.row_image)))
-
-    def rows_of(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The embedding rows of some images, one image after the other, and where each image's begin."""
-        order, ends = self._by_image
-        counts = ends[images + 1] - ends[images]
-        starts = np.cumsum(counts) - counts
-        within = np.arange(counts.sum()) - np.repeat(starts, counts)
-        return order[np.repeat(ends[images], counts) + within], starts
 
     def first_row(self, image: int) -> int:
         """The store row that stands for an image."""
@@ -94,11 +80,16 @@ def join(first: ImageSet, second: ImageSet) -> ImageSet:
     )
 
 
-@dataclass(frozen=True)
-class ImageScores:
-    """Scores of any images with any others: the mean over all pairs of their tiles, made when asked for.
+def image_scores(
+    pairwise: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    query_vectors: np.ndarray,
+    queries: ImageSet,
+    gallery_vectors: np.ndarray,
+    gallery: ImageSet,
+) -> Scores:
+    """Scores of any images with any others, the mean over all pairs of their tiles, made when asked for.
 
-    Attributes:
+    Args:
         pairwise: (A, D), (B, D) -> (A, B), the system's.
         query_vectors: float32 (R, D), the rows of ``queries``.
         queries: N images.
@@ -106,29 +97,10 @@ class ImageScores:
         gallery: M images.
     """
 
-    pairwise: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    query_vectors: np.ndarray
-    queries: ImageSet
-    gallery_vectors: np.ndarray
-    gallery: ImageSet
+    def of_tiles(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        return np.asarray(pairwise(query_vectors[rows], gallery_vectors[columns]), dtype=np.float32)
 
-    def __call__(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Scores float32 (n, m) of the images ``rows`` (n,) with the images ``columns`` (m,)."""
-        query_rows, query_starts = self.queries.rows_of(rows)
-        gallery_rows, gallery_starts = self.gallery.rows_of(columns)
-        scores = self.pairwise(self.query_vectors[query_rows], self.gallery_vectors[gallery_rows])
-        by_query = _segment_means(scores, query_starts, 0)
-        return np.asarray(_segment_means(by_query, gallery_starts, 1), dtype=np.float32)
-
-
-def _segment_means(values: np.ndarray, starts: np.ndarray, axis: int) -> np.ndarray:
-    """Means over consecutive stretches; rows of one tile each pass through bit for bit."""
-    length = values.shape[axis]
-    if len(starts) == length:
-        return values
-    counts = np.diff(starts, append=length)
-    sums = np.add.reduceat(values.astype(np.float64), starts, axis=axis)
-    return np.asarray(sums / (counts[:, None] if axis == 0 else counts))
+    return TileMeans(of_tiles, queries.row_image, gallery.row_image)
 
 
 def first_answers(scores: Scores, queries: Items, gallery: Items, k: int, own_group: OwnGroup = "excluded") -> Ranking:

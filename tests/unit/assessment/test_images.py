@@ -1,6 +1,6 @@
 import numpy as np
 
-from twinfolio.assessment.images import ImageScores, first_answers, image_values, join, originals
+from twinfolio.assessment.images import image_scores, first_answers, image_values, join, originals
 from twinfolio.data.store import Store
 from twinfolio.evaluation.retrieval_protocol import exclusions
 from twinfolio.retrieval.ranking import rank
@@ -38,7 +38,7 @@ def test_scores_of_tiled_images_are_the_mean_over_all_pairs_of_tiles(store_root)
     def pairwise(x, y):
         return rows[np.ix_(x[:, 0].astype(int), y[:, 0].astype(int))]
 
-    scores = ImageScores(pairwise, vectors, val, vectors, val)
+    scores = image_scores(pairwise, vectors, val, vectors, val)
     everything = np.arange(len(val))
     np.testing.assert_allclose(scores(everything, everything), slow, rtol=1e-5, atol=1e-6)
     some, others = np.array([3, 20, 1]), np.array([21, 0])

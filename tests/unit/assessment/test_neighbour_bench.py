@@ -6,7 +6,7 @@ from safetensors.numpy import save_file
 
 from tests.unit.assessment.conftest import make_systems
 from twinfolio.assessment.embeddings import embed_gallery
-from twinfolio.assessment.images import ImageScores
+from twinfolio.assessment.images import image_scores
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.neighbour_bench import barred_images, head_builder, open_bench
 from twinfolio.errors import ModelError
@@ -30,7 +30,7 @@ def bench(store_root, tmp_path):
 def test_the_plain_recipe_ranks_as_the_system_does(bench):
     val, train = bench.parts["val"], bench.parts["train"]
     vectors = bench.embedded(None)
-    scores = ImageScores(bench.system.scores, vectors["val"], val, vectors["train"], train)
+    scores = image_scores(bench.system.scores, vectors["val"], val, vectors["train"], train)
     expected = retrieval_protocol(scores, val.items, train.items)
     found = bench.retrieval(bench.prepared(Recipe()))
     assert found.metrics.means()["mAP"] == pytest.approx(expected.metrics.means()["mAP"], abs=1e-6)

@@ -16,6 +16,8 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 _QUERIES = 64
 """Queries whose values stay in a core's cache while the gallery passes by."""
+_HEAP = 1024
+"""Up to so many places a heap beats partitioning: nearly all scores are turned away at its root."""
 _ZERO = np.float32(0)
 
 
@@ -57,6 +59,15 @@ def fusion_second_layer(
         lambda part: _second_layer(cross, *gallery_parts, *query_parts, scalar, *weights, out, part.start, part.stop),
     )
     return out
+
+
+def largest(scores: Floats, places: int) -> NDArray[np.int64]:
+    """Columns (Q, places) of the largest scores (Q, M) of each row, in no order."""
+    if places > _HEAP:
+        return np.asarray(np.argpartition(scores, -places, axis=1)[:, -places:])
+    columns = np.empty((len(scores), places), np.int64)
+    in_parts(scores.shape, lambda part: _largest(scores, columns, part.start, part.stop))
+    return columns
 
 
 # four queries share each load of a gallery row; fastmath lets the sums run in vector lanes
@@ -121,3 +132,33 @@ def _second_layer(
                 c = product[h] + g[h] + q[h] + factor * weight[h]
                 total += last[h] * max(max(c + abs(r[h] - s[h]), c + c), _ZERO)
             out[query, row] = total
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _largest(scores: Floats, columns: NDArray[np.int64], start: int, stop: int) -> None:  # pragma: no cover
+    places = columns.shape[1]
+    for query in range(start, stop):
+        row, kept = scores[query], columns[query]
+        heap = row[:places].copy()
+        for column in range(places):
+            kept[column] = column
+        for root in range(places // 2 - 1, -1, -1):
+            _sift(heap, kept, root)
+        for column in range(places, len(row)):
+            if row[column] > heap[0]:
+                heap[0], kept[0] = row[column], column
+                _sift(heap, kept, 0)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _sift(heap: Floats, kept: NDArray[np.int64], root: int) -> None:  # pragma: no cover
+    """Let a value sink until no smaller one lies below it."""
+    while 2 * root + 1 < len(heap):
+        child = 2 * root + 1
+        if child + 1 < len(heap) and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= heap[root]:
+            return
+        heap[child], heap[root] = heap[root], heap[child]
+        kept[child], kept[root] = kept[root], kept[child]
+        root = child

@@ -19,7 +19,8 @@ from twinfolio.retrieval.parts import in_parts
 Floats = NDArray[np.float32]
 EPS = 1e-6
 """Norms below this count as this."""
-_BLOCK_CELLS = 16_000_000
+_BLOCK_CELLS, _AT_LEAST = 4_000_000, 16
+"""Scores held at once, and queries that share a pass over a gallery so long that they hold more."""
 _FEW, _SHORT = 3, 1024
 """Up to so many queries and places FAISS's search, which keeps no scores, beats all scores at once."""
 
@@ -40,11 +41,11 @@ class Scorer(ABC):
 
     def nearest(self, queries: Floats, places: int) -> NDArray[np.int64]:
         """Gallery rows (Q, places) of the highest logits of a fast pass, in no order; candidates for ``paired``."""
-        block = max(1, _BLOCK_CELLS // len(self.gallery))
-        found = [
-            np.argpartition(-self.pairwise(queries[start : start + block]), places - 1, axis=1)[:, :places]
-            for start in range(0, len(queries), block)
-        ]
+        from twinfolio.retrieval import kernels
+
+        block = max(_AT_LEAST, _BLOCK_CELLS // len(self.gallery))
+        starts = range(0, len(queries), block)
+        found = [kernels.largest(self.pairwise(queries[start : start + block]), places) for start in starts]
         return np.concatenate(found)
 
 
@@ -87,17 +88,22 @@ class DistanceScorer(Scorer):
 
     def pairwise(self, queries: Floats) -> Floats:
         """See ``Scorer``."""
-        return np.asarray(self.offset - self.gain * self.distances(queries), dtype=np.float32)
+        logits = self.distances(queries)
+        logits *= -self.gain
+        logits += self.offset
+        return logits
 
     def distances(self, queries: Floats) -> Floats:
         """Distances (Q, M) of all rows of ``queries`` (Q, D) to the whole gallery."""
         if self.distance == "cosine":
-            return np.asarray(np.maximum(1 - unit_rows(queries) @ self.rows.T, 0))
+            cosines = unit_rows(queries) @ self.rows.T
+            return np.asarray(np.maximum(np.subtract(1, cosines, out=cosines), 0, out=cosines))
         from twinfolio.retrieval import kernels
 
         if self.distance == "l1":
             return kernels.weighted_l1(queries, self.rows, np.ones(queries.shape[1], np.float32))
-        return np.asarray(np.sqrt(kernels.squared_l2(queries, self.rows)))
+        squares = kernels.squared_l2(queries, self.rows)
+        return np.asarray(np.sqrt(squares, out=squares))
 
     def paired(self, queries: Floats, rows: NDArray[np.int64]) -> Floats:
         """See ``Scorer``."""

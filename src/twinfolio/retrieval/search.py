@@ -8,8 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from twinfolio.errors import ModelError
 from twinfolio.retrieval.ranking import Ranking
-from twinfolio.retrieval.scorers import Floats, Scorer
+from twinfolio.retrieval.scorers import DistanceScorer, Floats, Scorer
 
 NEAR_TIE = 1e-5
 """Logits this close, relative to the query's best (at least 1), count as equal: rounding must not order them."""
@@ -48,6 +49,7 @@ def search(
         backend: Proposes the candidates in place of the fast pass; rows it misses are missed.
 
     Raises:
+        ModelError: A backend under a head that is no distance.
         ValueError: k is below 1, or a query is not finite.
     """
     if k < 1:
@@ -56,6 +58,8 @@ def search(
         raise ValueError("a query embedding is NaN or infinite")
     own = [np.empty(0, np.int64)] * len(queries) if excluded is None else [np.unique(rows) for rows in excluded]
     most = max(map(len, own), default=0)
+    if backend is not None and not isinstance(scorer, DistanceScorer):
+        raise ModelError("no approximate index follows a head that is no distance", "choose exact")
     if backend is None:
         scores, rows = _exact(scorer, queries, min(k, len(scorer.gallery)), own, CANDIDATES_A_PLACE * k + most)
     else:

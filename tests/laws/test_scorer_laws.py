@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from tests.laws.test_head_laws import RELATIVE, all_pairs_by_paired, cases, draw, every_head
 from twinfolio.retrieval.scorers import build_scorer
@@ -18,6 +18,7 @@ def scorer_of(head, gallery):
 @every_head
 @settings(max_examples=20, deadline=None)
 @given(case=cases)
+@example(case=(0, 1, 4, 2, "pooled"))  # a row of zeros has a cosine of 0, whatever the mean of the gallery
 def test_a_scorer_equals_its_head_and_orders_alike(kind, distance, case):
     head, x, y = draw(kind, distance, case)
     with torch.no_grad():

@@ -9,19 +9,20 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twinfolio.errors import ModelError
+from twinfolio.retrieval.parts import in_parts
 
 Floats = NDArray[np.float32]
 EPS = 1e-6
 """Norms below this count as this."""
-_BLOCK_ROWS = 512
-"""Gallery rows whose hidden layer (rows x 100 float32) stays in a core's cache."""
+_BLOCK_CELLS, _AT_LEAST = 4_000_000, 16
+"""Scores held at once, and queries that share a pass over a gallery so long that they hold more."""
+_FEW, _SHORT = 3, 1024
+"""Up to so many queries and places FAISS's search, which keeps no scores, beats all scores at once."""
 
 
 class Scorer(ABC):
@@ -37,6 +38,15 @@ class Scorer(ABC):
     @abstractmethod
     def paired(self, queries: Floats, rows: NDArray[np.int64]) -> Floats:
         """Logits (Q, K) of each query (Q, D) with its own gallery rows (Q, K), by the head's definition."""
+
+    def nearest(self, queries: Floats, places: int) -> NDArray[np.int64]:
+        """Gallery rows (Q, places) of the highest logits of a fast pass, in no order; candidates for ``paired``."""
+        from twinfolio.retrieval import kernels
+
+        block = max(_AT_LEAST, _BLOCK_CELLS // len(self.gallery))
+        starts = range(0, len(queries), block)
+        found = [kernels.largest(self.pairwise(queries[start : start + block]), places) for start in starts]
+        return np.concatenate(found)
 
 
 def unit_rows(x: Floats) -> Floats:
@@ -74,30 +84,48 @@ class DistanceScorer(Scorer):
     def __init__(self, gallery: Floats, distance: str, offset: float, gain: float) -> None:
         super().__init__(gallery)
         self.distance, self.offset, self.gain = distance, offset, gain
-        self.index = _exact_index(distance, self.gallery)
+        self.rows = unit_rows(self.gallery) if distance == "cosine" else self.gallery
 
     def pairwise(self, queries: Floats) -> Floats:
         """See ``Scorer``."""
-        import faiss
+        logits = self.distances(queries)
+        logits *= -self.gain
+        logits += self.offset
+        return logits
 
-        x, y = (unit_rows(part) if self.distance == "cosine" else part for part in (queries, self.gallery))
+    def distances(self, queries: Floats) -> Floats:
+        """Distances (Q, M) of all rows of ``queries`` (Q, D) to the whole gallery."""
         if self.distance == "cosine":
-            distances = np.maximum(1 - x @ y.T, 0)
-        elif self.distance == "l1":
-            distances = faiss.pairwise_distances(np.ascontiguousarray(x), y, metric=faiss.METRIC_L1)
-        else:
-            distances = np.sqrt(faiss.pairwise_distances(np.ascontiguousarray(x), y))
-        return np.asarray(self.offset - self.gain * distances, dtype=np.float32)
+            cosines = unit_rows(queries) @ self.rows.T
+            return np.asarray(np.maximum(np.subtract(1, cosines, out=cosines), 0, out=cosines))
+        from twinfolio.retrieval import kernels
+
+        if self.distance == "l1":
+            return kernels.weighted_l1(queries, self.rows, np.ones(queries.shape[1], np.float32))
+        squares = kernels.squared_l2(queries, self.rows)
+        return np.asarray(np.sqrt(squares, out=squares))
 
     def paired(self, queries: Floats, rows: NDArray[np.int64]) -> Floats:
         """See ``Scorer``."""
         distances = distances_to(self.distance, queries, self.gallery[rows])
         return np.asarray(self.offset - self.gain * distances, dtype=np.float32)
 
-    def nearest(self, queries: Floats, k: int) -> NDArray[np.int64]:
-        """Gallery rows (Q, k) of the smallest distances, by FAISS's exact search; candidates, to be scored again."""
-        x = unit_rows(queries) if self.distance == "cosine" else queries
-        return np.asarray(self.index.search(np.ascontiguousarray(x, dtype=np.float32), k)[1])
+    def nearest(self, queries: Floats, places: int) -> NDArray[np.int64]:
+        """See ``Scorer``; for few queries by FAISS's exact search, each core its own rows."""
+        if len(queries) > _FEW or places > _SHORT:
+            return super().nearest(queries, places)
+        import faiss
+
+        metric = {"l1": faiss.METRIC_L1, "l2": faiss.METRIC_L2, "cosine": faiss.METRIC_INNER_PRODUCT}[self.distance]
+        x = np.ascontiguousarray(unit_rows(queries) if self.distance == "cosine" else queries, dtype=np.float32)
+
+        def search(part: slice) -> tuple[Floats, NDArray[np.int64]]:
+            far, rows = faiss.knn(x, self.rows[part], min(places, part.stop - part.start), metric=metric)
+            return -far if self.distance == "cosine" else far, rows + part.start
+
+        far, rows = (np.concatenate(found, axis=1) for found in zip(*in_parts(self.rows.shape, search), strict=True))
+        best = np.argpartition(far, places - 1, axis=1)[:, :places]
+        return np.asarray(np.take_along_axis(rows, best, 1))
 
 
 class WeightedScorer(Scorer):
@@ -127,12 +155,9 @@ class WeightedScorer(Scorer):
             x = queries - self.mean
             own = (x**2 @ self.weight)[:, None] + self.squares
             return np.asarray(own - 2 * (x * self.weight) @ self.centred.T + self.bias, dtype=np.float32)
-        out = np.empty((len(queries), len(self.gallery)), np.float32)
-        for start in range(0, len(self.gallery), _BLOCK_ROWS):
-            block = self.gallery[start : start + _BLOCK_ROWS]
-            for query, row in zip(queries, out, strict=True):
-                row[start : start + len(block)] = np.abs(block - query) @ self.weight
-        return out + np.float32(self.bias)
+        from twinfolio.retrieval import kernels
+
+        return kernels.weighted_l1(queries, self.gallery, self.weight) + np.float32(self.bias)
 
     def paired(self, queries: Floats, rows: NDArray[np.int64]) -> Floats:
         """See ``Scorer``."""
@@ -142,110 +167,6 @@ class WeightedScorer(Scorer):
         else:
             compared = np.abs(x - y) if self.distance == "l1" else (x - y) ** 2
         return np.asarray(compared @ self.weight + self.bias, dtype=np.float32)
-
-
-@dataclass(frozen=True)
-class FusionWeights:
-    """The two layers of Khayyat et al., Table 2: [lambda, x^2 - y^2, (x - y)^2] -> hidden -> 1.
-
-    Attributes:
-        scalar: (H,) on lambda.
-        squares: (H, D) on x^2 - y^2.
-        difference: (H, D) on (x - y)^2.
-        bias: (H,).
-        out: (H,).
-        out_bias: Of the logit.
-    """
-
-    scalar: Floats
-    squares: Floats
-    difference: Floats
-    bias: Floats
-    out: Floats
-    out_bias: float
-
-    @classmethod
-    def of(cls, state: Mapping[str, Floats]) -> FusionWeights:
-        """Out of a head's tensors: ``hidden.weight`` (H, 2 D + 1), ``hidden.bias``, ``out.weight``, ``out.bias``."""
-        hidden = state["hidden.weight"]
-        dim = hidden.shape[1] // 2
-        scalar, squares, difference = hidden[:, 0], hidden[:, 1 : dim + 1], hidden[:, dim + 1 :]
-        return cls(
-            scalar=np.ascontiguousarray(scalar, np.float32),
-            squares=np.ascontiguousarray(squares, np.float32),
-            difference=np.ascontiguousarray(difference, np.float32),
-            bias=state["hidden.bias"],
-            out=state["out.weight"][0],
-            out_bias=float(state["out.bias"][0]),
-        )
-
-
-class FusionScorer(Scorer):
-    """Both orders' mean logit, factorised: a gallery part once, a query part, one matrix product, lambda apart.
-
-    (x - y)^2 = x^2 + y^2 - 2 x y, so the first layer is common +- order with common = G(y) + Q(x) - 2 (W x) y +
-    w lambda and order = S(x) - S(y); and relu(c + o) + relu(c - o) = max(0, c + |o|, 2 c).
-
-    Args:
-        gallery: (M, D).
-        distance: ``l1``, ``l2`` or ``cosine``: which lambda.
-        weights: The two layers.
-    """
-
-    def __init__(self, gallery: Floats, distance: str, weights: FusionWeights) -> None:
-        super().__init__(gallery)
-        self.distance, self.weights = distance, weights
-        self.mean = self.gallery.mean(0)
-        self.centred = self.gallery - self.mean
-        self.common = weights.difference @ (self.centred**2).T + weights.bias[:, None]
-        self.order = weights.squares @ (self.gallery**2).T
-        self.distances = DistanceScorer(self.gallery, distance, 0.0, -1.0)
-
-    def pairwise(self, queries: Floats) -> Floats:
-        """See ``Scorer``."""
-        out = np.empty((len(queries), len(self.gallery)), np.float32)
-        scalar = self._lambda(self.distances.pairwise(queries))
-        x = queries - self.mean
-        own, order = x**2 @ self.weights.difference.T, queries**2 @ self.weights.squares.T
-        hidden = len(self.weights.out)
-        # one matrix product for all queries: (Q H, D) x (D, block)
-        cross = (x[:, None] * (-2 * self.weights.difference)).reshape(-1, x.shape[1])
-        for start in range(0, len(self.gallery), _BLOCK_ROWS):
-            part = slice(start, start + _BLOCK_ROWS)
-            product = (cross @ self.centred[part].T).reshape(len(queries), hidden, -1)
-            for q in range(len(queries)):
-                out[q, part] = self._second_layer(product[q], scalar[q, part], own[q], order[q], part)
-        return out
-
-    def _second_layer(self, common: Floats, scalar: Floats, own: Floats, order: Floats, part: slice) -> Floats:
-        """From the cross term (H, m) of one query to logits (m,); works in place."""
-        weights = self.weights
-        common += self.common[:, part]
-        common += np.multiply.outer(weights.scalar, scalar)
-        common += own[:, None]
-        other = order[:, None] - self.order[:, part]
-        np.abs(other, out=other)
-        other += common
-        common *= 2
-        np.maximum(common, other, out=common)
-        np.maximum(common, 0, out=common)
-        return np.asarray(0.5 * (weights.out @ common) + weights.out_bias, dtype=np.float32)
-
-    def paired(self, queries: Floats, rows: NDArray[np.int64]) -> Floats:
-        """See ``Scorer``."""
-        weights = self.weights
-        scalar = self._lambda(distances_to(self.distance, queries, self.gallery[rows]))[..., None]
-        x, y = queries.astype(np.float64)[:, None], self.gallery[rows].astype(np.float64)
-        common = (x - y) ** 2 @ weights.difference.T + scalar * weights.scalar + weights.bias
-        order = (x**2 - y**2) @ weights.squares.T
-        both = np.maximum(common + order, 0) + np.maximum(common - order, 0)
-        return np.asarray(0.5 * both @ weights.out + weights.out_bias, dtype=np.float32)
-
-    def _lambda(self, distance: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float32]:
-        if self.distance == "cosine":
-            return np.asarray(1 - distance, dtype=np.float32)
-        unit = self.gallery.shape[1] if self.distance == "l1" else math.sqrt(self.gallery.shape[1])
-        return np.asarray(distance / unit, dtype=np.float32)
 
 
 def build_scorer(kind: str, distance: str, state: Mapping[str, Floats], gallery: Floats) -> Scorer:
@@ -267,14 +188,7 @@ def build_scorer(kind: str, distance: str, state: Mapping[str, Floats], gallery:
     if kind == "weighted":
         return WeightedScorer(gallery, distance, np.asarray(state["weight"], np.float32), float(state["bias"]))
     if kind == "fusion":
+        from twinfolio.retrieval.fusion import FusionScorer, FusionWeights
+
         return FusionScorer(gallery, distance, FusionWeights.of(state))
     raise ModelError(f"head = {kind!r} is unknown", "choose one of distance, weighted, fusion")
-
-
-def _exact_index(distance: str, gallery: Floats) -> Any:
-    import faiss
-
-    metric = {"l1": faiss.METRIC_L1, "l2": faiss.METRIC_L2, "cosine": faiss.METRIC_INNER_PRODUCT}[distance]
-    index = faiss.IndexFlat(gallery.shape[1], metric)
-    index.add(unit_rows(gallery) if distance == "cosine" else gallery)
-    return index

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from twinfolio.retrieval.fusion import FusionScorer, FusionWeights
 from twinfolio.retrieval.scorers import DistanceScorer, WeightedScorer
 from twinfolio.retrieval.search import NEAR_TIE, search, settle
 
@@ -17,6 +18,34 @@ def test_the_first_k_are_those_of_a_full_sort_without_the_excluded():
         found = search(scorer, queries, 4, barred)
         expected = [[row for row in np.argsort(-scores[q]) if row not in barred[q]][:4] for q in range(5)]
         assert found.ids.tolist() == expected
+
+
+def every_scorer(rows):
+    dim = rows.shape[1]
+    weights = [gallery(1, 5, seed=1)[0], gallery(5, dim, seed=2), gallery(5, dim, seed=3), gallery(1, 5, seed=4)[0]]
+    fusion = FusionWeights(*weights, gallery(1, 5, seed=5)[0], 0.3)
+    for distance in ("l1", "l2", "cosine"):
+        yield DistanceScorer(rows, distance, 5.0, 2.0)
+        yield WeightedScorer(rows, distance, gallery(1, dim, seed=6)[0], 0.1)
+        yield FusionScorer(rows, distance, fusion)
+
+
+@pytest.mark.parametrize("n_queries", [1, 2, 9])
+@pytest.mark.parametrize("copies", [1, 40, 300])
+def test_every_head_finds_what_a_full_scan_finds_however_many_rows_tie(n_queries, copies):
+    draws = np.random.default_rng(copies)
+    rows = draws.permutation(np.repeat(gallery(300 // copies), copies, axis=0))
+    queries, everything = gallery(n_queries, seed=1), np.tile(np.arange(len(rows)), (n_queries, 1))
+    queries[0] = rows[7]
+    for scorer in every_scorer(rows):
+        barred = [draws.choice(len(rows), 5, replace=False) for _ in range(n_queries)]
+        scores = scorer.paired(queries, everything).astype(np.float64)
+        for query, own in enumerate(barred):
+            scores[query, own] = -np.inf
+        expected_scores, expected = settle(scores, everything, 3)
+        found = search(scorer, queries, 3, barred)
+        assert found.ids.tolist() == expected.tolist()
+        assert found.scores == pytest.approx(expected_scores, abs=1e-12)
 
 
 def test_places_run_out_where_everything_is_excluded():

@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
-import pandas as pd
 
 from twinfolio.data.manifest import SPLITS
 from twinfolio.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Fit = Literal["pad", "crop", "stretch"]
 Policy = Literal["pages", "characters", "photos", "none"]
@@ -84,6 +86,8 @@ class Store:
         Raises:
             DataError: A file is missing or broken, or the three files do not have the same number of rows.
         """
+        import pandas as pd
+
         try:
             labels = np.load(folder / "labels.npy")
             images = np.load(folder / "images.npy", mmap_mode="r" if len(labels) else None)
@@ -186,6 +190,8 @@ def rows_per_class(store_root: Path) -> pd.DataFrame:
     Returns:
         A row a class: ``class, train_originals, train_copies, val, test`` (rows, so a tiled page counts each tile).
     """
+    import pandas as pd
+
     table = pd.DataFrame({"class": read_info(store_root).classes})
     for split in SPLITS:
         index = Store.open(store_root / split).index

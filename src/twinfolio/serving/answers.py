@@ -1,7 +1,8 @@
-"""Queries against an index: the images most like this one."""
+"""Queries against an index: the images most like this one, and how sure one may be."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,12 @@ from numpy.typing import NDArray
 from twinfolio.errors import DataError
 from twinfolio.retrieval.index import Index
 from twinfolio.retrieval.scorers import Floats, Scorer
-from twinfolio.retrieval.search import candidates, settle
+from twinfolio.retrieval.search import CANDIDATES_A_PLACE, NEAR_TIE, candidates, settle
+from twinfolio.serving.certainty import Certainty
+
+Nearest = Callable[[Floats, int], NDArray[np.int64]]
+"""From vectors (T, D) and a number of places to rows (T, places); -1 where there are fewer."""
+_WIDER = 4
 
 
 @dataclass(frozen=True)
@@ -19,13 +25,35 @@ class Answer:
 
     Attributes:
         image_id: Its name in the index.
+        path: Its file as ``Rows.path`` has it; empty where it is not known.
         label: Its class; empty where it has none.
         score: The head's logit, the mean over the tiles of both images.
+        probability: That both are of one class; None where the model is not calibrated.
     """
 
     image_id: str
+    path: str
     label: str
     score: float
+    probability: float | None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the index says to one query.
+
+    Attributes:
+        answers: Best first.
+        available: Images that could be found: all, less those left out of this query.
+        known: Whether the best score passes the threshold for known classes; None where there is none.
+        classes: Class and probability of its best image, best first, of the set that is promised to hold the right
+            class; None where the model has no such promise.
+    """
+
+    answers: list[Answer]
+    available: int
+    known: bool | None = None
+    classes: list[tuple[str, float]] | None = None
 
 
 class Searcher:
@@ -34,48 +62,122 @@ class Searcher:
     Args:
         index: The index.
         scorer: The model's head against the index's vectors.
+        certainty: The model's calibration.
+        nearest: An approximate search; None: the scorer's exact one.
 
     Raises:
         DataError: The index is empty.
     """
 
-    def __init__(self, index: Index, scorer: Scorer) -> None:
+    def __init__(
+        self, index: Index, scorer: Scorer, certainty: Certainty | None = None, nearest: Nearest | None = None
+    ) -> None:
         if not len(index):
-            raise DataError(f"{index.folder.parent}: the index is empty", "add images: twinfolio index add FOLDER")
-        self.index, self.scorer = index, scorer
-        first, self.image_of_row = np.unique(index.rows["image_id"].to_numpy(dtype=str), return_inverse=True)
-        self.ids = first
-        at = np.unique(self.image_of_row, return_index=True)[1]
-        self.labels = index.rows["label"].to_numpy(dtype=str)[at]
-        self.contents = index.rows["content"].to_numpy(dtype=str)[at]
+            raise DataError(f"{index.name}: the index is empty", "add images: twinfolio index add FOLDER")
+        self.index, self.scorer, self.certainty = index, scorer, certainty or Certainty()
+        self.nearest: Nearest = nearest or (lambda vectors, places: candidates(scorer, vectors, places))
+        self.ids, first, self.image_of_row = np.unique(index.rows.image_id, return_index=True, return_inverse=True)
+        self.images = index.rows[first]
         order = np.argsort(self.image_of_row, kind="stable")
         self.rows_of_image = np.split(order, np.cumsum(np.bincount(self.image_of_row))[:-1])
         self.most_tiles = max(map(len, self.rows_of_image))
 
-    def ask(self, vectors: Floats, k: int, content: str | None = None) -> list[Answer]:
-        """The k most similar images of one query.
+    def ask(
+        self, vectors: Floats, k: int, content: str | None = None, *, keep_self: bool = False,
+        exclude_group: bool = False,
+    ) -> Reply:  # fmt: skip
+        """The k most similar images of one query; what is said of its class never counts the query itself.
 
         Args:
             vectors: (T, D), the query's tiles.
-            k: Images wanted; fewer come where the index holds fewer.
-            content: SHA-256 of the query's file: images with the same content are left out; None keeps them.
+            k: Images wanted, at least 1; fewer come where the index holds fewer.
+            content: SHA-256 of the query's file: an image with the same content is the query itself.
+            keep_self: The query itself may be among the answers.
+            exclude_group: Images of the query's own group may not, where the query is in the index.
+
+        Raises:
+            DataError: k is below 1.
         """
-        own = np.flatnonzero(self.contents == content) if content is not None else np.empty(0, np.int64)
-        places = min(len(self.index), (4 * k + len(own)) * self.most_tiles)
-        near = np.unique(self.image_of_row[candidates(self.scorer, vectors, places)])
-        images = np.setdiff1d(near, own)
-        if not len(images):
-            return []
-        scores, found = settle(self._scores(vectors, images)[None], images[None], min(k, len(images)))
-        return [
-            Answer(str(self.ids[image]), str(self.labels[image]), float(score))
-            for image, score in zip(found[0], scores[0], strict=True)
-        ]
+        if k < 1:
+            raise DataError(f"k = {k}: must be at least 1", "ask for one image or more")
+        own, group = self._own(content, exclude_group)
+        uncounted = np.union1d(own, group)
+        hidden = np.setdiff1d(group, own) if keep_self else uncounted
+        images, scores = self._near(vectors, k, uncounted)
+        shown, counted = ~np.isin(images, hidden), ~np.isin(images, uncounted)
+        known, classes = self._certain(images[counted], scores[counted])
+        return Reply(self._answers(images[shown], scores[shown], k), len(self.ids) - len(hidden), known, classes)
+
+    def _own(self, content: str | None, exclude_group: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Images with the query's content, and those of their groups."""
+        if not content:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        own = np.flatnonzero(self.images.content == content)
+        groups = set(self.images.group[own]) if exclude_group else set()
+        return own, np.flatnonzero([group in groups for group in self.images.group])
+
+    def _near(
+        self, vectors: Floats, k: int, uncounted: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Images and scores that hold the k best and whatever the promised set needs.
+
+        A mean is at most its largest part, so an image that no tile of the query found scores at most what the worst
+        row found scores: when that is below the k-th best and outside the set, nothing is missing.
+        """
+        total = len(self.index)
+        places = min(total, (CANDIDATES_A_PLACE * k + len(uncounted)) * self.most_tiles)
+        while True:
+            rows = self.nearest(vectors, places)
+            found = rows[rows >= 0]
+            images = np.unique(self.image_of_row[found])
+            scores = self._scores(vectors, images)
+            if places == total or self._enough(vectors, rows, k, np.sort(scores[~np.isin(images, uncounted)])):
+                return images, scores
+            places = min(total, _WIDER * places)
+
+    def _enough(self, vectors: Floats, rows: NDArray[np.int64], k: int, scores: NDArray[np.float64]) -> bool:
+        if (rows < 0).any():  # an approximate search that finds no more finds no more in wider places either
+            return True
+        if len(scores) < k:
+            return False
+        reach = float(self.scorer.paired(vectors, rows).min(1).max())
+        level = NEAR_TIE * max(1.0, float(np.abs(scores).max()))
+        pairs, conformal = self.certainty.pairs, self.certainty.conformal
+        whole = pairs is None or conformal is None or float(pairs(reach)) < conformal.cut
+        return whole and reach < scores[-k] - level
 
     def _scores(self, vectors: Floats, images: NDArray[np.int64]) -> NDArray[np.float64]:
         """The mean over all pairs of tiles (I,)."""
+        if not len(images):
+            return np.empty(0)
         rows = [self.rows_of_image[image] for image in images]
         every = np.concatenate(rows)
         pairs = self.scorer.paired(vectors, np.tile(every, (len(vectors), 1))).astype(np.float64)
         starts = np.cumsum([0, *(len(part) for part in rows[:-1])])
         return np.asarray(np.add.reduceat(pairs.mean(0), starts) / [len(part) for part in rows])
+
+    def _answers(self, images: NDArray[np.int64], scores: NDArray[np.float64], k: int) -> list[Answer]:
+        if not len(images):
+            return []
+        (best,), (found,) = settle(scores[None], images[None], min(k, len(images)))
+        pairs = self.certainty.pairs
+        probabilities = [None] * len(best) if pairs is None else pairs(best).tolist()
+        return [
+            Answer(str(self.ids[i]), str(self.images.path[i]), str(self.images.label[i]), float(score), probability)
+            for i, score, probability in zip(found, best, probabilities, strict=True)
+        ]
+
+    def _certain(
+        self, images: NDArray[np.int64], scores: NDArray[np.float64]
+    ) -> tuple[bool | None, list[tuple[str, float]] | None]:
+        """Whether the query's class is known, and the set of classes."""
+        unknown, conformal, pairs = self.certainty.unknown, self.certainty.conformal, self.certainty.pairs
+        known = None if unknown is None else bool(len(scores) and scores.max() >= unknown.threshold)
+        if conformal is None or pairs is None:
+            return known, None
+        best: dict[str, float] = {}
+        for image in np.argsort(-scores, kind="stable"):
+            label = str(self.images.label[images[image]])
+            if label:
+                best.setdefault(label, float(pairs(scores[image])))
+        return known, [one for place, one in enumerate(best.items()) if place == 0 or one[1] >= conformal.cut]

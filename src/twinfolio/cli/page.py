@@ -37,6 +37,8 @@ def write_page(
     subtitle = f"{searcher.index.name}: {len(searcher.ids)} images; model {origin.fingerprint[:12]}"
     if searcher.certainty.pairs is None:
         subtitle += "; scores are not calibrated"
+    else:
+        subtitle += ". A bar is the probability that both images are of one class"
     found = (_found(result, searcher.certainty, program, explain) for result in results)
     write_query_page(path, "Most similar images", subtitle, [str(one.query) for one in results], found)
 

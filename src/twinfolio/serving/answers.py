@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,17 @@ from twinfolio.retrieval.scorers import Floats, Scorer
 from twinfolio.retrieval.search import CANDIDATES_A_PLACE, NEAR_TIE, candidates, settle
 from twinfolio.serving.certainty import Certainty
 
-Nearest = Callable[[Floats, int], NDArray[np.int64]]
-"""From vectors (T, D) and a number of places to rows (T, places); -1 where there are fewer."""
 _WIDER = 4
+
+
+class Proposes(Protocol):
+    """An approximate search."""
+
+    candidates_a_place: int
+    """Rows it must give for each that is wanted, so that the best are among them."""
+
+    def candidates(self, queries: Floats, places: int) -> NDArray[np.int64]:
+        """Rows (T, places) likely to be the nearest to queries (T, D); -1 where it finds fewer."""
 
 
 @dataclass(frozen=True)
@@ -63,21 +71,25 @@ class Searcher:
         index: The index.
         scorer: The model's head against the index's vectors.
         certainty: The model's calibration.
-        nearest: An approximate search; None: the scorer's exact one.
+        backend: An approximate search; None: the scorer's exact one.
 
     Raises:
         DataError: The index is empty.
     """
 
     def __init__(
-        self, index: Index, scorer: Scorer, certainty: Certainty | None = None, nearest: Nearest | None = None
+        self, index: Index, scorer: Scorer, certainty: Certainty | None = None, backend: Proposes | None = None
     ) -> None:
         if not len(index):
             raise DataError(f"{index.name}: the index is empty", "add images: twinfolio index add FOLDER")
         self.index, self.scorer, self.certainty = index, scorer, certainty or Certainty()
-        self.nearest: Nearest = nearest or (lambda vectors, places: candidates(scorer, vectors, places))
+        self.backend = backend
         self.ids, first, self.image_of_row = np.unique(index.rows.image_id, return_index=True, return_inverse=True)
         self.images = index.rows[first]
+        self.of_content: dict[str, list[int]] = {}
+        for image, content in enumerate(self.images.content):
+            if content:
+                self.of_content.setdefault(content, []).append(image)
         order = np.argsort(self.image_of_row, kind="stable")
         self.rows_of_image = np.split(order, np.cumsum(np.bincount(self.image_of_row))[:-1])
         self.most_tiles = max(map(len, self.rows_of_image))
@@ -110,10 +122,10 @@ class Searcher:
 
     def _own(self, content: str | None, exclude_group: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Images with the query's content, and those of their groups."""
-        if not content:
-            return np.empty(0, np.int64), np.empty(0, np.int64)
-        own = np.flatnonzero(self.images.content == content)
+        own = np.array(self.of_content.get(content or "", ()), np.int64)
         groups = set(self.images.group[own]) if exclude_group else set()
+        if not groups:
+            return own, np.empty(0, np.int64)
         return own, np.flatnonzero([group in groups for group in self.images.group])
 
     def _near(
@@ -125,9 +137,10 @@ class Searcher:
         row found scores: when that is below the k-th best and outside the set, nothing is missing.
         """
         total = len(self.index)
-        places = min(total, (CANDIDATES_A_PLACE * k + len(uncounted)) * self.most_tiles)
+        a_place = CANDIDATES_A_PLACE if self.backend is None else self.backend.candidates_a_place
+        places = min(total, (a_place * k + len(uncounted)) * self.most_tiles)
         while True:
-            rows = self.nearest(vectors, places)
+            rows = self._candidates(vectors, places)
             found = rows[rows >= 0]
             images = np.unique(self.image_of_row[found])
             scores = self._scores(vectors, images)
@@ -135,16 +148,20 @@ class Searcher:
                 return images, scores
             places = min(total, _WIDER * places)
 
+    def _candidates(self, vectors: Floats, places: int) -> NDArray[np.int64]:
+        if self.backend is None:
+            return candidates(self.scorer, vectors, places)
+        return self.backend.candidates(vectors, places)
+
     def _enough(self, vectors: Floats, rows: NDArray[np.int64], k: int, scores: NDArray[np.float64]) -> bool:
         if (rows < 0).any():  # an approximate search that finds no more finds no more in wider places either
             return True
         if len(scores) < k:
             return False
         reach = float(self.scorer.paired(vectors, rows).min(1).max())
-        level = NEAR_TIE * max(1.0, float(np.abs(scores).max()))
         pairs, conformal = self.certainty.pairs, self.certainty.conformal
         whole = pairs is None or conformal is None or float(pairs(reach)) < conformal.cut
-        return whole and reach < scores[-k] - level
+        return whole and reach < scores[-k] - _level(scores)
 
     def _scores(self, vectors: Floats, images: NDArray[np.int64]) -> NDArray[np.float64]:
         """The mean over all pairs of tiles (I,)."""
@@ -159,7 +176,10 @@ class Searcher:
     def _answers(self, images: NDArray[np.int64], scores: NDArray[np.float64], k: int) -> list[Answer]:
         if not len(images):
             return []
-        (best,), (found,) = settle(scores[None], images[None], min(k, len(images)))
+        k = min(k, len(images))
+        last = np.partition(scores, len(scores) - k)[len(scores) - k]
+        near = scores >= last - 2 * _level(scores)  # what might share the last place; settling more is slow
+        (best,), (found,) = settle(scores[None, near], images[None, near], k)
         pairs = self.certainty.pairs
         probabilities = [None] * len(best) if pairs is None else pairs(best).tolist()
         return [
@@ -181,3 +201,8 @@ class Searcher:
             if label:
                 best.setdefault(label, float(pairs(scores[image])))
         return known, [one for place, one in enumerate(best.items()) if place == 0 or one[1] >= conformal.cut]
+
+
+def _level(scores: NDArray[np.float64]) -> float:
+    """Scores this close count as equal."""
+    return NEAR_TIE * max(1.0, float(np.abs(scores).max()))

@@ -93,10 +93,9 @@ def test_nothing_is_left_where_the_only_image_is_the_query():
 
 
 def test_near_ties_are_in_the_order_of_ids():
-    ask, vectors, _ = searcher((1,) * 40)
-    ask.scorer.gallery[:] = vectors[0]
-    ask.scorer.index.reset()
-    ask.scorer.index.add(ask.scorer.gallery)
+    rows, vectors = searcher((1,) * 40)[0].index.rows, np.ones((40, 5), np.float32)
+    shuffled = rows[np.random.default_rng(0).permutation(40)]
+    ask = Searcher(Index(vectors, shuffled, Provenance("m"), "here"), DistanceScorer(vectors, "l2", 3.0, 1.0))
     assert [answer.image_id for answer in ask.ask(vectors[:1], 3).answers] == ["leaf 00", "leaf 01", "leaf 02"]
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from twinfolio.errors import DataError
 from twinfolio.retrieval.index import Index
 from twinfolio.retrieval.scorers import Floats, Scorer
-from twinfolio.retrieval.search import CANDIDATES_A_PLACE, NEAR_TIE, candidates, settle
+from twinfolio.retrieval.search import NEAR_TIE, settle
 from twinfolio.serving.certainty import Certainty
 
 _WIDER = 4
@@ -90,9 +90,10 @@ class Searcher:
         for image, content in enumerate(self.images.content):
             if content:
                 self.of_content.setdefault(content, []).append(image)
-        order = np.argsort(self.image_of_row, kind="stable")
-        self.rows_of_image = np.split(order, np.cumsum(np.bincount(self.image_of_row))[:-1])
-        self.most_tiles = max(map(len, self.rows_of_image))
+        self.order = np.argsort(self.image_of_row, kind="stable")  # rows, those of an image side by side
+        self.counts = np.bincount(self.image_of_row)
+        self.starts = np.cumsum(self.counts) - self.counts
+        self.classes, self.class_of_image = np.unique(self.images.label, return_inverse=True)
 
     def ask(
         self, vectors: Floats, k: int, content: str | None = None, *, keep_self: bool = False,
@@ -131,47 +132,46 @@ class Searcher:
     def _near(
         self, vectors: Floats, k: int, uncounted: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Images and scores that hold the k best and whatever the promised set needs.
+        """Images and their scores, exact where they may be among the k best.
 
-        A mean is at most its largest part, so an image that no tile of the query found scores at most what the worst
-        row found scores: when that is below the k-th best and outside the set, nothing is missing.
+        Exact search scores every image, in single precision; an approximate one those that it proposes.
         """
-        total = len(self.index)
-        a_place = CANDIDATES_A_PLACE if self.backend is None else self.backend.candidates_a_place
-        places = min(total, (a_place * k + len(uncounted)) * self.most_tiles)
-        while True:
-            rows = self._candidates(vectors, places)
-            found = rows[rows >= 0]
-            images = np.unique(self.image_of_row[found])
-            scores = self._scores(vectors, images)
-            if places == total or self._enough(vectors, rows, k, np.sort(scores[~np.isin(images, uncounted)])):
-                return images, scores
-            places = min(total, _WIDER * places)
-
-    def _candidates(self, vectors: Floats, places: int) -> NDArray[np.int64]:
         if self.backend is None:
-            return candidates(self.scorer, vectors, places)
-        return self.backend.candidates(vectors, places)
+            images, scores = np.arange(len(self.ids)), self._all_scores(vectors)
+            wanted = min(k + len(uncounted), len(images))
+            last = np.partition(scores, len(scores) - wanted)[len(scores) - wanted]
+            best = np.flatnonzero(scores >= last - 3 * _level(scores))  # rounding leaves none of the k best below
+            scores[best] = self._scores(vectors, best)
+            return images, scores
+        images = self._proposed(vectors, k + len(uncounted), self.backend)
+        return images, self._scores(vectors, images)
 
-    def _enough(self, vectors: Floats, rows: NDArray[np.int64], k: int, scores: NDArray[np.float64]) -> bool:
-        if (rows < 0).any():  # an approximate search that finds no more finds no more in wider places either
-            return True
-        if len(scores) < k:
-            return False
-        reach = float(self.scorer.paired(vectors, rows).min(1).max())
-        pairs, conformal = self.certainty.pairs, self.certainty.conformal
-        whole = pairs is None or conformal is None or float(pairs(reach)) < conformal.cut
-        return whole and reach < scores[-k] - _level(scores)
+    def _proposed(self, vectors: Floats, wanted: int, backend: Proposes) -> NDArray[np.int64]:
+        """Images that an approximate search finds, ``wanted`` or more where it can."""
+        places = backend.candidates_a_place * wanted
+        while True:
+            places = min(len(self.index), places)
+            rows = backend.candidates(vectors, places)
+            images = np.unique(self.image_of_row[rows[rows >= 0]])
+            if len(images) >= wanted or places == len(self.index) or (rows < 0).any():
+                return images
+            places *= _WIDER  # many of the rows were tiles of one image
+
+    def _all_scores(self, vectors: Floats) -> NDArray[np.float64]:
+        """The mean over all pairs of tiles (I,), in single precision."""
+        rows = self.scorer.pairwise(vectors).mean(0, dtype=np.float64)[self.order]
+        return np.asarray(np.add.reduceat(rows, self.starts) / self.counts)
 
     def _scores(self, vectors: Floats, images: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The mean over all pairs of tiles (I,)."""
+        """The mean over all pairs of tiles (I,), by the head's definition."""
         if not len(images):
             return np.empty(0)
-        rows = [self.rows_of_image[image] for image in images]
-        every = np.concatenate(rows)
+        counts = self.counts[images]
+        ends = np.cumsum(counts)
+        starts = ends - counts
+        every = self.order[np.repeat(self.starts[images] - starts, counts) + np.arange(ends[-1])]
         pairs = self.scorer.paired(vectors, np.tile(every, (len(vectors), 1))).astype(np.float64)
-        starts = np.cumsum([0, *(len(part) for part in rows[:-1])])
-        return np.asarray(np.add.reduceat(pairs.mean(0), starts) / [len(part) for part in rows])
+        return np.asarray(np.add.reduceat(pairs.mean(0), starts) / counts)
 
     def _answers(self, images: NDArray[np.int64], scores: NDArray[np.float64], k: int) -> list[Answer]:
         if not len(images):
@@ -195,12 +195,11 @@ class Searcher:
         known = None if unknown is None else bool(len(scores) and scores.max() >= unknown.threshold)
         if conformal is None or pairs is None:
             return known, None
-        best: dict[str, float] = {}
-        for image in np.argsort(-scores, kind="stable"):
-            label = str(self.images.label[images[image]])
-            if label:
-                best.setdefault(label, float(pairs(scores[image])))
-        return known, [one for place, one in enumerate(best.items()) if place == 0 or one[1] >= conformal.cut]
+        best = np.full(len(self.classes), -np.inf)
+        np.maximum.at(best, self.class_of_image[images], scores)
+        order = [place for place in np.argsort(-best, kind="stable") if best[place] > -np.inf and self.classes[place]]
+        shares = [(str(self.classes[place]), float(pairs(best[place]))) for place in order]
+        return known, [one for place, one in enumerate(shares) if place == 0 or one[1] >= conformal.cut]
 
 
 def _level(scores: NDArray[np.float64]) -> float:

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from twinfolio.cli.results import Result
 from twinfolio.data.images import UnreadableImageError, decode
-from twinfolio.reporting.query_page import Found, Match, Picture, write_query_page
+from twinfolio.reporting.query_page import Found, Maps, Match, Picture, write_query_page
 from twinfolio.serving.answers import Searcher
 from twinfolio.serving.certainty import Certainty
 from twinfolio.serving.program import Program
 from twinfolio.serving.reading import read_rows
 
-Explain = Callable[[NDArray[np.uint8], NDArray[np.uint8]], tuple[Picture, Picture]]
-"""From the tile rows (T, H, W, C) of query and answer to both as pictures with the places their score comes from."""
+Explain = Callable[[NDArray[np.uint8], NDArray[np.uint8]], Maps]
+"""From the tile rows (T, H, W, C) of a query and of its answer to where their score comes from."""
 _TARGET = 640
 
 

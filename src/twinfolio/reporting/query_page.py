@@ -19,6 +19,21 @@ _SIDE, _QUERY_SIDE, _MAP_SIDE, _QUALITY = 320, 560, 320, 80
 
 
 @dataclass(frozen=True)
+class Maps:
+    """Where a score comes from.
+
+    Attributes:
+        query: The query with its map.
+        answer: The image that was found with its map.
+        legend: What the colours mean, in words.
+    """
+
+    query: Picture
+    answer: Picture
+    legend: str
+
+
+@dataclass(frozen=True)
 class Match:
     """One image that was found.
 
@@ -29,7 +44,7 @@ class Match:
         probability: That both are of one class; None where the model is not calibrated.
         path: Its file as text; empty where it is not known.
         picture: None where the file is not there.
-        maps: Query and this image with the places that the score comes from; None without.
+        maps: Where the score comes from; None without.
     """
 
     name: str
@@ -38,7 +53,7 @@ class Match:
     probability: float | None = None
     path: str = ""
     picture: Picture | None = None
-    maps: tuple[Picture, Picture] | None = None
+    maps: Maps | None = None
 
 
 @dataclass(frozen=True)
@@ -124,9 +139,10 @@ def _maps(match: Match) -> str:
         return ""
     pair = "".join(
         f"<figure>{_picture(picture, text, _MAP_SIDE)}<figcaption>{text}</figcaption></figure>"
-        for picture, text in zip(match.maps, ("query", "this image"), strict=True)
+        for picture, text in ((match.maps.query, "query"), (match.maps.answer, "this image"))
     )
-    return f"<details><summary>Where the match comes from</summary><div class=maps>{pair}</div></details>"
+    legend = f"<p class=score>{escape(match.maps.legend)}</p>"
+    return f"<details><summary>Where the match comes from</summary><div class=maps>{pair}</div>{legend}</details>"
 
 
 def _bar(share: float) -> str:

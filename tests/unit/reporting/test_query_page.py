@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from twinfolio.reporting.query_page import Found, Match, as_percent, write_query_page
+from twinfolio.reporting.query_page import Found, Maps, Match, as_percent, write_query_page
 
 EVIL = "<script>alert('1')</script> & \"quoted\".jpg"
 VOID = {"meta", "img"}
@@ -45,7 +45,15 @@ def page(tmp_path, *found):
 
 
 def whole(**changes):
-    match = Match(EVIL, EVIL, 1.23456, 0.97, f"/images/{EVIL}", picture(), (picture(9, 9), picture(9, 9)))
+    match = Match(
+        EVIL,
+        EVIL,
+        1.23456,
+        0.97,
+        f"/images/{EVIL}",
+        picture(),
+        Maps(picture(9, 9), picture(9, 9), f"orange: for {EVIL}"),
+    )
     facts = {
         "name": EVIL, "picture": picture(), "known": True, "verdict": "one of the known classes",
         "classes": [(EVIL, 0.97), ("other", 0.4)], "promise": "one of these 2, 90 %", "matches": [match],

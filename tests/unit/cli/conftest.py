@@ -70,7 +70,7 @@ def write_program(model):
     }  # fmt: skip
     save_file(tensors, model / "model.safetensors")
     facts = {
-        "model": {"head": "distance", "distance": "l2", "class_layer": [3, 1.0]}, "classes": CLASSES,
+        "model": {"head": "distance", "distance": "l2", "class_layer": [3, 1.0], "normalise": False}, "classes": CLASSES,
         "rendering": {"size": 32, "fit": "pad", "channels": 3, "tiles": 6, "tile_above": 3.0},
     }  # fmt: skip
     for name, value in facts.items():

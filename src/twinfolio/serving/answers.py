@@ -15,6 +15,8 @@ from twinfolio.retrieval.search import NEAR_TIE, settle
 from twinfolio.serving.certainty import Certainty
 
 _WIDER = 4
+SMALL = 1 << 22
+"""Numbers in a gallery, times the query's tiles, up to which every image is scored by the head's definition."""
 
 
 class Proposes(Protocol):
@@ -134,10 +136,13 @@ class Searcher:
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Images and their scores, exact where they may be among the k best.
 
-        Exact search scores every image, in single precision; an approximate one those that it proposes.
+        Exact search scores every image, a large gallery's in single precision; an approximate one what it proposes.
         """
         if self.backend is None:
-            images, scores = np.arange(len(self.ids)), self._all_scores(vectors)
+            images = np.arange(len(self.ids))
+            if len(vectors) * self.index.vectors.size <= SMALL:  # and no kernel has to be loaded
+                return images, self._scores(vectors, images)
+            scores = self._all_scores(vectors)
             wanted = min(k + len(uncounted), len(images))
             last = np.partition(scores, len(scores) - wanted)[len(scores) - wanted]
             best = np.flatnonzero(scores >= last - 3 * _level(scores))  # rounding leaves none of the k best below

@@ -1,3 +1,5 @@
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from twinfolio.evaluation.conformal import Conformal
 from twinfolio.retrieval.index import Index, Provenance
 from twinfolio.retrieval.rows import Rows
 from twinfolio.retrieval.scorers import DistanceScorer
+from twinfolio.serving import answers
 from twinfolio.serving.answers import Searcher
 from twinfolio.serving.certainty import Certainty, Unknown
 
@@ -35,12 +38,19 @@ def query(seed=5, tiles=3):
     return np.random.default_rng(seed).normal(size=(tiles, 5)).astype(np.float32)
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.integers(1, 6), min_size=1, max_size=60), st.integers(1, 4), st.integers(1, 8), st.integers(0, 99))
-def test_answers_and_classes_are_those_of_a_full_scan(tiles, query_tiles, k, seed):
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(1, 6), min_size=1, max_size=60),
+    st.integers(1, 4),
+    st.integers(1, 8),
+    st.integers(0, 99),
+    st.booleans(),
+)
+def test_answers_and_classes_are_those_of_a_full_scan(tiles, query_tiles, k, seed, small):
     ask, vectors, image = searcher(tuple(tiles), seed, CERTAINTY)
     means = brute_force(query(seed + 1, query_tiles), vectors, image)
-    reply = ask.ask(query(seed + 1, query_tiles), k)
+    with mock.patch.object(answers, "SMALL", answers.SMALL if small else 0):
+        reply = ask.ask(query(seed + 1, query_tiles), k)
     assert [answer.image_id for answer in reply.answers] == [f"leaf {i:02}" for i in np.argsort(-means)[:k]]
     assert [answer.score for answer in reply.answers] == pytest.approx(np.sort(means)[::-1][:k], abs=1e-4)
     best = {f"codex {c}": float(CERTAINTY.pairs(means[c::2].max())) for c in range(2) if len(means[c::2])}

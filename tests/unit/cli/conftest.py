@@ -56,11 +56,20 @@ def write_program(model):
         [
             helper.make_node("ReduceMean", ["images", "axes"], ["means"], keepdims=0),
             helper.make_node("MatMul", ["means", "weight"], ["embeddings"]),
+            helper.make_node("AveragePool", ["images"], ["cells"], kernel_shape=[8, 8], strides=[8, 8]),
+            helper.make_node("Conv", ["cells", "kernel"], ["places"]),
         ],
         "embedder",
         [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 3, 32, 32])],
-        [helper.make_tensor_value_info("embeddings", TensorProto.FLOAT, ["n", 8])],
-        [numpy_helper.from_array(np.array([2, 3]), "axes"), numpy_helper.from_array(weight, "weight")],
+        [
+            helper.make_tensor_value_info("embeddings", TensorProto.FLOAT, ["n", 8]),
+            helper.make_tensor_value_info("places", TensorProto.FLOAT, ["n", 8, 4, 4]),
+        ],
+        [
+            numpy_helper.from_array(np.array([2, 3]), "axes"),
+            numpy_helper.from_array(weight, "weight"),
+            numpy_helper.from_array(np.ascontiguousarray(weight.T)[..., None, None], "kernel"),
+        ],
     )
     program = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     onnx.save(program, model / "embedder.onnx")
@@ -70,7 +79,8 @@ def write_program(model):
     }  # fmt: skip
     save_file(tensors, model / "model.safetensors")
     facts = {
-        "model": {"head": "distance", "distance": "l2", "class_layer": [3, 1.0], "normalise": False}, "classes": CLASSES,
+        "model": {"head": "distance", "distance": "l2", "class_layer": [3, 1.0], "normalise": False},
+        "classes": CLASSES,
         "rendering": {"size": 32, "fit": "pad", "channels": 3, "tiles": 6, "tile_above": 3.0},
     }  # fmt: skip
     for name, value in facts.items():

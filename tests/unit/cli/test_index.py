@@ -1,6 +1,12 @@
 import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.unit.cli.conftest import paint
 
@@ -71,3 +77,43 @@ def test_an_export_onto_the_index_is_refused(run):
     run("index", "build", "data")
     assert run("index", "export", "index")[0] == 2
     assert run("index", "info")[0] == 0
+
+
+def start(*arguments):
+    """The tool as a process of its own, the package from this checkout."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3] / "src")}
+    command = [sys.executable, "-m", "twinfolio.cli", *map(str, arguments)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.slow
+def test_a_command_killed_at_any_moment_leaves_an_index_that_serves(run, here):
+    for number in range(300):
+        paint(here / "more" / f"{number:03}.png", 1000 + number)
+    run("index", "build", "data")
+    started = time.perf_counter()
+    assert start("index", "add", "more", "--cache", "whole.sqlite").wait() == 0
+    seconds = time.perf_counter() - started
+    for share in np.linspace(0.1, 0.99, 10):
+        run("index", "build", "data")
+        worker = start("index", "add", "more", "--cache", f"{share}.sqlite")
+        time.sleep(share * seconds)
+        worker.kill()
+        worker.communicate()
+        status, output, errors = run("query", "data/ta/p1.png", "--index", "index", "--json")
+        assert (status, errors) == (0, "")
+        assert json.loads(output)["answers"][0]["label"] == "ta"
+    assert run("index", "add", "more")[0] == 0
+    assert "images    312" in run("index", "info")[1]
+
+
+@pytest.mark.slow
+def test_two_commands_that_write_at_once_both_get_in(run, here):
+    run("index", "build", "data")
+    for name in ("one", "two"):
+        for number in range(40):
+            paint(here / name / f"{number:03}.png", number + len(name))
+    workers = [start("index", "add", name) for name in ("one", "two")]
+    for worker in workers:
+        assert (worker.communicate()[1], worker.returncode) == ("", 0)
+    assert dict(line.split(None, 1) for line in run("index", "info")[1].splitlines())["images"] == "92"

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from twinfolio.assessment.embeddings import embed_gallery
-from twinfolio.assessment.images import image_scores, ImageSet, join, originals
+from twinfolio.assessment.images import ImageSet, image_scores, join, originals
 from twinfolio.assessment.judgement import Contrast, Decision, Judgement, Resampling, contrast, judge
 from twinfolio.assessment.leak import LeakGap, leak_gap
 from twinfolio.assessment.systems import System

@@ -11,7 +11,7 @@ import numpy as np
 from twinfolio.assessment.classify import Classified, classified, nearest_votes
 from twinfolio.assessment.embeddings import embed_originals
 from twinfolio.assessment.examples import Example, examples
-from twinfolio.assessment.images import image_scores, ImageSet, image_values
+from twinfolio.assessment.images import ImageSet, image_scores, image_values
 from twinfolio.assessment.judgement import Contrast, Judgement, contrast, fixed, judge
 from twinfolio.assessment.leak import LeakGap, leak_gap
 from twinfolio.assessment.scene import Scene

@@ -6,10 +6,12 @@ import logging
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from twinfolio.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +72,8 @@ def _key(match: re.Match[str] | None) -> str:
 
 
 def _read(file: Path) -> pd.DataFrame:
+    import pandas as pd
+
     try:
         table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except FileNotFoundError:

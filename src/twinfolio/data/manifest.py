@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from twinfolio.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = (
     "image_id", "path", "label", "split", "group", "width", "height", "sha256", "cluster", "within_group",
@@ -59,6 +61,8 @@ def read_manifest(path: Path) -> pd.DataFrame:
     Raises:
         DataError: The file is missing or not a valid manifest.
     """
+    import pandas as pd
+
     try:
         manifest = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except FileNotFoundError:

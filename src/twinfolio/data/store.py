@@ -10,13 +10,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
-import pandas as pd
 
 from twinfolio.data.manifest import SPLITS, UNKNOWN
 from twinfolio.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Fit = Literal["pad", "crop", "stretch"]
 Policy = Literal["pages", "characters", "photos", "none"]
@@ -93,6 +95,8 @@ class Store:
         Raises:
             DataError: A file is missing or broken, or the three files do not have the same number of rows.
         """
+        import pandas as pd
+
         try:
             labels = np.load(folder / "labels.npy")
             images = np.load(folder / "images.npy", mmap_mode="r" if len(labels) else None)
@@ -196,6 +200,8 @@ def rows_per_class(store_root: Path) -> pd.DataFrame:
         A row a class, unknown ones last: ``class, train_originals, train_copies, val, test`` and, where there are
         unknown ones, ``unknown`` (rows, so a tiled page counts each tile).
     """
+    import pandas as pd
+
     info = read_info(store_root)
     table = pd.DataFrame({"class": [*info.classes, *info.unknown_classes]})
     for split in info.splits:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from twinfolio.data.manifest import UNKNOWN
 from twinfolio.data.store import INDEX_COLUMNS, Fit, Policy, StoreInfo
 from twinfolio.data.tiling import tile_count
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ def plan_rows(images: pd.DataFrame, rendering: Rendering, per_class: int | None,
     Returns:
         ``INDEX_COLUMNS``: originals in the manifest's order, then copies in the same order.
     """
+    import pandas as pd
+
     sizes = zip(images["width"], images["height"], strict=True)
     tiles = [tile_count(w, h, rendering.size, rendering.tiles, rendering.tile_above) for w, h in sizes]
     originals = images.loc[images.index.repeat(tiles)].reset_index(drop=True)

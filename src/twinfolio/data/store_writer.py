@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
 from twinfolio.data.images import UnreadableImageError, decode
@@ -29,6 +29,9 @@ from twinfolio.data.store import INFO_FILE, StoreInfo, fit_image
 from twinfolio.data.store_plan import ImageTask, Rendering, describe, plan_rows, tasks_of
 from twinfolio.data.tiling import cut_tiles, decode_target, tile_count
 from twinfolio.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CHUNK = 8
 """Images a worker takes at a time."""

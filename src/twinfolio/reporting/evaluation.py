@@ -232,7 +232,9 @@ def _explained(explanation: Explanation | None, report_dir: Path) -> Chapter:
     """Why answers match, or that nothing could be said."""
     if explanation is None:
         write_table(report_dir / "faithfulness.csv", pd.DataFrame(columns=["kind"]))
-        return Chapter("Why these two match", notes=["No score depends on what stands in the query: nothing to explain."])
+        return Chapter(
+            "Why these two match", notes=["No score depends on what stands in the query: nothing to explain."]
+        )
     return match_chapter(report_dir, explanation.drawn, explanation.found, explanation.table)
 
 

@@ -51,17 +51,18 @@ class EmbeddingCache:
                 marks = ",".join("?" * len(part))
                 query = f"SELECT content, vectors, rows FROM embeddings WHERE program = ? AND content IN ({marks})"
                 for content, blob, rows in connection.execute(query, [self.program, *part]):
-                    found[content] = np.frombuffer(blob, np.float32).reshape(rows, -1).copy()
+                    if rows > 0 and len(blob) % (4 * rows) == 0:  # else it is damaged, and is made anew
+                        found[content] = np.frombuffer(blob, np.float32).reshape(rows, -1).copy()
         return found
 
     def put(self, vectors: Mapping[str, Floats]) -> None:
-        """Keep embeddings (T, D) by content; what is known already stays."""
+        """Keep embeddings (T, D) by content."""
         rows = [
             (self.program, content, np.ascontiguousarray(value, np.float32).tobytes(), len(value))
             for content, value in vectors.items()
         ]
         with self._connection() as connection:
-            connection.executemany("INSERT OR IGNORE INTO embeddings VALUES (?, ?, ?, ?)", rows)
+            connection.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?, ?)", rows)
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

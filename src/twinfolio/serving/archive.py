@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from twinfolio.data.groups import groups_from_pattern
 from twinfolio.data.images import UnreadableImageError
 from twinfolio.data.sources.folder import list_images
 from twinfolio.errors import DataError
 from twinfolio.retrieval.cache import EmbeddingCache, embed_new
-from twinfolio.retrieval.index import COLUMNS, Index, IndexWriter, read_index
+from twinfolio.retrieval.index import Index, IndexWriter, Provenance, read_index
+from twinfolio.retrieval.rows import Rows
 from twinfolio.retrieval.scorers import Floats
 from twinfolio.serving.program import Program
-from twinfolio.serving.reading import content_hash, read_all
+from twinfolio.serving.reading import content_hash, embed_all
+
+Progress = Callable[[Iterable[int], int], Iterable[int]]
 
 
 @dataclass(frozen=True)
@@ -26,14 +29,18 @@ class Embedded:
 
     Attributes:
         vectors: float32 (R, D).
-        rows: R rows, ``index.COLUMNS``; ``image_id`` is the path.
-        left_out: ``(path, reason)`` of what could not be read.
+        rows: R rows; ``image_id`` is ``source/path``.
+        source: Name of the folder in the index.
+        folder: The folder itself, absolute.
+        left_out: Path, begun with ``source`` -> why it could not be read.
         computed: Images embedded now; the others came from the cache.
     """
 
     vectors: Floats
-    rows: pd.DataFrame
-    left_out: list[tuple[str, str]]
+    rows: Rows
+    source: str
+    folder: Path
+    left_out: dict[str, str]
     computed: int
 
 
@@ -42,57 +49,69 @@ def embed_folder(
     program: Program,
     cache: EmbeddingCache,
     *,
+    source: str | None = None,
     group_pattern: str | None = None,
-    progress: Callable[[Iterable[int], int], Iterable[int]] | None = None,
+    progress: Progress | None = None,
 ) -> Embedded:
     """Embed all images below a folder; a class folder, where there is one, is the label.
 
     Args:
-        folder: Of images, or of class folders.
+        folder: Of images, of class folders, or of both.
         program: The model.
         cache: Where embeddings are kept.
+        source: Name of the folder in the index; None: its own.
         group_pattern: See ``groups_from_pattern``; None: each image is a group of its own.
         progress: From the images to embed and their number to the same images, with a bar.
+
+    Raises:
+        DataError: ``folder`` is no folder, ``source`` cannot be a name, or the pattern matches nothing.
     """
+    folder = folder.resolve()
+    source = _source_name(folder, source)
     listing = list_images(folder, classes=False)
-    left_out = list(listing.left_out)
-    contents: dict[str, str] = {}
-    for path in listing.paths:
-        try:
-            contents[path] = content_hash(folder / path)
-        except UnreadableImageError as error:
-            left_out.append((path, error.reason))
+    contents, left_out = _hashed(folder, listing.paths)
+    left_out |= dict(listing.left_out)
     paths = list(contents)
 
     def embed(missing: Sequence[int]) -> Iterator[tuple[int, Floats]]:
         shown = missing if progress is None else progress(missing, len(missing))
-        reads = read_all([folder / paths[position] for position in missing], program.rendering)
-        for position, read in zip(shown, reads, strict=True):
-            if read.reason is None:
-                yield position, program.embed(read.rows)
+        files = [folder / paths[position] for position in missing]
+        for position, one in zip(shown, embed_all(files, program), strict=True):
+            if one.reason is None:
+                yield position, one.vectors
             else:
-                left_out.append((paths[position], read.reason))
+                unreadable[contents[paths[position]]] = one.reason
 
+    unreadable: dict[str, str] = {}
     known, computed = embed_new(list(contents.values()), embed, cache)
+    left_out |= {path: unreadable[content] for path, content in contents.items() if content in unreadable}
     kept = [path for path in paths if contents[path] in known]
-    names = [f"{folder.name}/{path}" for path in kept]
-    grouped = names if group_pattern is None else groups_from_pattern(names, names, group_pattern)
-    groups = dict(zip(kept, grouped, strict=True))
-    records = [
-        (f"{folder.name}/{path}", tile, path.partition("/")[0] if "/" in path else "", groups[path], contents[path],
-         contents[path])
-        for path in kept
-        for tile in range(len(known[contents[path]]))
-    ]  # fmt: skip
     vectors = [known[contents[path]] for path in kept]
-    width = np.concatenate(vectors) if vectors else np.empty((0, 0), np.float32)
-    return Embedded(width, pd.DataFrame(records, columns=list(COLUMNS)), sorted(left_out), computed)
+    rows = _rows(kept, source, contents, list(map(len, vectors)), group_pattern)
+    named = {f"{source}/{path}": reason for path, reason in sorted(left_out.items())}
+    stacked = np.concatenate(vectors) if vectors else np.empty((0, 0), np.float32)
+    return Embedded(stacked, rows, source, folder, named, computed)
 
 
-def build(target: Path, embedded: Embedded, program: Program) -> None:
-    """Write a new index, in place of one that is there."""
+def build(target: Path, embedded: Embedded, program: Program, backend: str = "exact") -> None:
+    """Write a new index, in place of one that is there.
+
+    Args:
+        target: The index's folder.
+        embedded: Its images.
+        program: The model that embedded them.
+        backend: What will search it.
+    """
+    sources = {embedded.source: str(embedded.folder)}
+    provenance = Provenance(program.fingerprint, program.config["distance"], backend, sources, embedded.left_out)
     with IndexWriter(target) as writer:
-        writer.write(embedded.vectors, embedded.rows, program.fingerprint)
+        _write(writer, embedded.vectors, embedded.rows, provenance)
+
+
+def build_from_gallery(target: Path, gallery: Index, backend: str = "exact") -> None:
+    """Write the model folder's gallery as an index."""
+    with IndexWriter(target) as writer:
+        _write(writer, gallery.vectors, gallery.rows, replace(gallery.provenance, backend=backend))
 
 
 def add(target: Path, embedded: Embedded, program: Program) -> tuple[int, int]:
@@ -100,14 +119,27 @@ def add(target: Path, embedded: Embedded, program: Program) -> tuple[int, int]:
 
     Returns:
         Images that are new, and images that were replaced.
+
+    Raises:
+        DataError: The source's name stands for another folder.
     """
     with IndexWriter(target) as writer:
         old = read_index(target, program.fingerprint)
-        fresh = set(embedded.rows["image_id"])
-        stay = ~old.rows["image_id"].isin(fresh).to_numpy()
-        replaced = int(old.rows["image_id"][~stay].nunique())
-        rows = pd.concat([old.rows[stay], embedded.rows], ignore_index=True)
-        writer.write(np.concatenate([old.vectors[stay], embedded.vectors]), rows, program.fingerprint)
+        origin = old.provenance
+        other = origin.sources.get(embedded.source, str(embedded.folder))
+        if other != str(embedded.folder):
+            raise DataError(
+                f"{target}: {embedded.source} already stands for {other}", "give this folder another name with --name"
+            )
+        fresh = set(embedded.rows.image_id)
+        if not fresh:
+            raise DataError(f"{embedded.folder}: no image to index", "give a folder that holds readable images")
+        stay = np.array([name not in fresh for name in old.rows.image_id])
+        replaced = old.rows[~stay].n_images
+        left_out = {path: reason for path, reason in origin.left_out.items() if path not in fresh} | embedded.left_out
+        sources = {**origin.sources, embedded.source: other}
+        vectors = np.concatenate([old.vectors[stay], embedded.vectors])
+        _write(writer, vectors, old.rows[stay] + embedded.rows, replace(origin, sources=sources, left_out=left_out))
     return len(fresh) - replaced, replaced
 
 
@@ -124,23 +156,78 @@ def remove(target: Path, patterns: Sequence[str]) -> int:
 
     with IndexWriter(target) as writer:
         old = read_index(target)
-        goes = np.array([any(fnmatchcase(name, pattern) for pattern in patterns) for name in old.rows["image_id"]])
+        goes = np.array([any(fnmatchcase(name, pattern) for pattern in patterns) for name in old.rows.image_id])
         if not goes.any():
             raise DataError(f"{target}: no image is called {', '.join(patterns)}", "see twinfolio index export")
         if goes.all():
             raise DataError(f"{target}: no image would be left", "delete the folder instead")
-        writer.write(old.vectors[~goes], old.rows[~goes], old.fingerprint)
-    return int(old.rows["image_id"][goes].nunique())
+        _write(writer, old.vectors[~goes], old.rows[~goes], old.provenance)
+    return old.rows[goes].n_images
 
 
 def summary(index: Index) -> dict[str, str | int]:
     """What ``twinfolio index info`` says."""
+    origin = index.provenance
     return {
-        "images": index.n_images,
+        "images": index.rows.n_images,
         "rows": len(index),
-        "classes": int(index.rows["label"].nunique()),
+        "classes": len({label for label in index.rows.label if label}),
+        "left out": len(origin.left_out),
         "width": int(index.vectors.shape[1]),
-        "backend": index.backend,
-        "model": index.fingerprint[:12],
         "bytes": int(index.vectors.nbytes),
+        "backend": origin.backend,
+        "model": origin.fingerprint[:12],
+        "sources": ", ".join(f"{name} = {folder}" for name, folder in sorted(origin.sources.items())),
     }
+
+
+def _write(writer: IndexWriter, vectors: Floats, rows: Rows, provenance: Provenance) -> None:
+    writer.write(vectors, rows, provenance)
+
+
+def _source_name(folder: Path, source: str | None) -> str:
+    name = (folder.name or "images") if source is None else source
+    if not name or "/" in name:
+        raise DataError(f"--name {name!r}: not a name", "give one without /")
+    return name
+
+
+def _hashed(folder: Path, paths: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Content of each path, and why some have none."""
+    contents: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    for path in paths:
+        try:
+            contents[path] = content_hash(folder / path)
+        except UnreadableImageError as error:
+            left_out[path] = error.reason
+    return contents, left_out
+
+
+def _rows(
+    paths: Sequence[str], source: str, contents: dict[str, str], tiles: Sequence[int], pattern: str | None
+) -> Rows:
+    labels = [path.partition("/")[0] if "/" in path else "" for path in paths]
+    groups = _groups(paths, labels, source, pattern)
+    return Rows.of(
+        [
+            (f"{source}/{path}", str(tile), label, group, contents[path], contents[path], f"{source}/{path}")
+            for path, label, group, count in zip(paths, labels, groups, tiles, strict=True)
+            for tile in range(count)
+        ]
+    )
+
+
+def _groups(paths: Sequence[str], labels: Sequence[str], source: str, pattern: str | None) -> list[str]:
+    names = [f"{source}/{path}" for path in paths]
+    if pattern is None or not paths:
+        return names
+    try:
+        re.compile(pattern)
+        classed = [path if label else f"/{path}" for path, label in zip(paths, labels, strict=True)]
+        found = groups_from_pattern(classed, names, pattern)
+    except re.error as error:
+        raise DataError(f"--group-pattern {pattern!r}: {error}", "write a regular expression") from None
+    except DataError as error:
+        raise DataError(error.message.replace("split.group_pattern =", "--group-pattern"), error.mend) from None
+    return [group if group == name else f"{source}/{group}" for group, name in zip(found, names, strict=True)]

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twinfolio.data.images import UnreadableImageError, image_size
+from twinfolio.data.sources.folder import list_images
 from twinfolio.data.store_plan import Rendering
 from twinfolio.data.store_writer import in_channels, render_image
 
 _AHEAD = 32
+_BATCH = 16
+
+
+class Embeds(Protocol):
+    """Whatever turns rows into embeddings: a ``Program``."""
+
+    @property
+    def rendering(self) -> Rendering:
+        """How an image becomes rows."""
+
+    def embed(self, rows: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embeddings (N, D) of rows (N, H, W, C)."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,45 @@ class Read:
     path: Path
     rows: NDArray[np.uint8]
     reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """One file as it was embedded.
+
+    Attributes:
+        path: The file.
+        vectors: float32 (T, D), a row a tile; (0, 0) where there is none.
+        reason: Why there is none, or None.
+    """
+
+    path: Path
+    vectors: NDArray[np.float32]
+    reason: str | None = None
+
+
+def find_images(names: Iterable[str], lines: Iterable[str]) -> tuple[list[Path], list[tuple[str, str]]]:
+    """The image files that people mean.
+
+    Args:
+        names: Files, folders (all images below) and ``-`` for ``lines``.
+        lines: Paths, one a line; empty lines are passed over.
+
+    Returns:
+        The files in that order, and ``(path, reason)`` of what in a folder cannot be used.
+    """
+    paths: list[Path] = []
+    left_out: list[tuple[str, str]] = []
+    for name in names:
+        given = [line for line in (line.rstrip("\r\n") for line in lines) if line] if name == "-" else [name]
+        for path in map(Path, given):
+            if path.is_dir():
+                listing = list_images(path, classes=False)
+                paths += [path / below for below in listing.paths]
+                left_out += [(str(path / below), reason) for below, reason in listing.left_out]
+            else:
+                paths.append(path)
+    return paths, left_out
 
 
 def content_hash(path: Path) -> str:
@@ -83,3 +136,33 @@ def read_all(paths: Sequence[Path], rendering: Rendering, workers: int = 2) -> I
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def embed_all(paths: Sequence[Path], program: Embeds, workers: int = 2) -> Iterator[Embedding]:
+    """Files in their order, embedded a batch at a time; what cannot be read or embedded comes with its reason.
+
+    Args:
+        paths: Image files.
+        program: The model.
+        workers: Threads that decode ahead.
+    """
+    batch: list[Read] = []
+    for read in read_all(paths, program.rendering, workers):
+        batch.append(read)
+        if sum(len(one.rows) for one in batch) >= _BATCH or len(batch) >= _AHEAD:
+            yield from _embedded(batch, program)
+            batch = []
+    yield from _embedded(batch, program)
+
+
+def _embedded(batch: list[Read], program: Embeds) -> Iterator[Embedding]:
+    nothing = np.empty((0, 0), np.float32)
+    rows = [one.rows for one in batch if one.reason is None]
+    vectors = program.embed(np.concatenate(rows)) if rows else nothing
+    ends = iter(np.split(vectors, np.cumsum([len(part) for part in rows])[:-1]) if rows else ())
+    for one in batch:
+        own = nothing if one.reason is not None else next(ends)
+        if one.reason is not None or np.isfinite(own).all():
+            yield Embedding(one.path, own, one.reason)
+        else:
+            yield Embedding(one.path, nothing, "its embedding is NaN or infinite")

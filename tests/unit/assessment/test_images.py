@@ -1,6 +1,6 @@
 import numpy as np
 
-from twinfolio.assessment.images import image_scores, first_answers, image_values, join, originals
+from twinfolio.assessment.images import first_answers, image_scores, image_values, join, originals
 from twinfolio.data.store import Store
 from twinfolio.evaluation.retrieval_protocol import exclusions
 from twinfolio.retrieval.ranking import rank

@@ -1,4 +1,5 @@
 import multiprocessing
+import sqlite3
 
 import numpy as np
 import pytest
@@ -78,3 +79,12 @@ def test_a_broken_file_is_one_line(tmp_path):
     (tmp_path / "e.sqlite").write_text("no database " * 100)
     with pytest.raises(DataError, match="delete this file"):
         EmbeddingCache(tmp_path / "e.sqlite", "p")
+
+
+def test_a_damaged_entry_is_made_anew(cache):
+    cache.put({"a": vectors(3)})
+    with sqlite3.connect(cache.path) as connection:
+        connection.execute("UPDATE embeddings SET vectors = substr(vectors, 1, 5)")
+    found, computed = embed_new(["a"], lambda positions: [(0, vectors(2))], cache)
+    assert computed == 1
+    assert np.array_equal(cache.get(["a"])["a"], found["a"])

@@ -1,0 +1,7 @@
+"""``python -m twinfolio.cli``."""
+
+import sys
+
+from twinfolio.cli import main
+
+sys.exit(main())

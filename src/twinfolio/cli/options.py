@@ -1,0 +1,76 @@
+"""What several commands ask for alike."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twinfolio.errors import DataError
+
+if TYPE_CHECKING:
+    from twinfolio.serving.program import Program
+    from twinfolio.serving.reading import Embedding
+
+MODEL = Path("outputs/evaluate/model")
+_EPILOG = "Images that cannot be read are listed on standard error; the exit status is 2 where none could be read."
+
+
+def add_images(parser: argparse.ArgumentParser) -> None:
+    """The images a command is about."""
+    parser.add_argument("image", nargs="+", help="image file, folder of images, or - for paths on standard input")
+    parser.epilog = _EPILOG
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The model folder."""
+    parser.add_argument("--model", type=Path, default=MODEL, help=f"model folder (default {MODEL})")
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Output for programs."""
+    formats = parser.add_mutually_exclusive_group()
+    formats.add_argument("--json", action="store_true", help="JSON, a line an image")
+    formats.add_argument("--csv", action="store_true", help="CSV")
+
+
+def at_least_one(name: str, value: int) -> int:
+    """A count that must be one or more.
+
+    Raises:
+        DataError: It is below.
+    """
+    if value < 1:
+        raise DataError(f"{name} {value}: must be at least 1", "ask for one or more")
+    return value
+
+
+def embedded(names: list[str], program: Program) -> Iterator[Embedding]:
+    """The images that can be read, embedded a few at a time; the others go to standard error.
+
+    Raises:
+        DataError: None can be read, or there is none.
+    """
+    from twinfolio.serving.reading import embed_all, find_images
+
+    paths, left_out = find_images(names, sys.stdin)
+    served, failed = 0, [f"{path}: {reason}" for path, reason in left_out]
+    for line in failed:
+        complain(line)
+    for one in embed_all(paths, program):
+        if one.reason is None:
+            served += 1
+            yield one
+        else:
+            failed.append(f"{one.path}: {one.reason}")
+            complain(failed[-1])
+    if not served:
+        wanted = f"none of {len(failed)} images could be read" if failed else f"no image in {', '.join(names)}"
+        raise DataError(wanted, "name image files, or a folder that holds some")
+
+
+def complain(line: str) -> None:
+    """One line on standard error."""
+    print(f"twinfolio: {line}", file=sys.stderr)

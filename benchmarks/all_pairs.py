@@ -30,10 +30,10 @@ from twinfolio.data.datamodule import Augmentation, StoreRows
 from twinfolio.data.sampling import PKBatches
 from twinfolio.data.store_plan import Rendering
 from twinfolio.data.store_writer import write_store
+from twinfolio.evaluation.bootstrap import bootstrap_statistics
 from twinfolio.evaluation.curves import PairScores
 from twinfolio.evaluation.pairs import build_pairs, pair_groups, pair_scores
 from twinfolio.evaluation.retrieval_protocol import Items, average_tiles
-from twinfolio.evaluation.significance import bootstrap_statistics
 from twinfolio.models.embedder import build_siamese
 from twinfolio.models.losses import pair_loss, pair_masks, paired_loss
 from twinfolio.models.optimisation import Schedule

@@ -7,13 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, permutation_test
 
-from twinfolio.evaluation.significance import (
-    bootstrap_interval,
-    paired_difference,
-    paired_permutation_test,
-    sign_test,
-    wilson_interval,
-)
+from twinfolio.evaluation.bootstrap import bootstrap_interval, wilson_interval
+from twinfolio.evaluation.significance import paired_difference, paired_permutation_test, sign_test
 
 quick = settings(max_examples=25, deadline=None)
 rows = st.lists(st.tuples(st.integers(-5, 5), st.integers(-5, 5), st.integers(0, 6)), min_size=2, max_size=30)

@@ -23,7 +23,8 @@ from twinfolio.assessment.attribution import attribution_map, available_kinds, c
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.match_pairs import MatchPair
 from twinfolio.errors import DataError
-from twinfolio.evaluation.significance import bootstrap_interval, paired_difference
+from twinfolio.evaluation.bootstrap import bootstrap_interval
+from twinfolio.evaluation.significance import paired_difference
 from twinfolio.models.bundle import Model
 
 logger = logging.getLogger(__name__)

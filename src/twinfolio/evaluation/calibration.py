@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from twinfolio.evaluation.arrays import Floats, Integers, finite_scores
-from twinfolio.evaluation.significance import Interval, bootstrap_totals
+from twinfolio.evaluation.bootstrap import Interval, bootstrap_totals
 
 Method = Literal["logistic", "isotonic"]
 METHODS: tuple[Method, ...] = ("logistic", "isotonic")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from twinfolio.evaluation.arrays import AnyArray, Flags, Floats, Integers, finite_scores, same_length
-from twinfolio.evaluation.significance import bootstrap_interval, bootstrap_share
+from twinfolio.evaluation.bootstrap import bootstrap_interval, bootstrap_share
 
 Unit = Literal["query", "group"]
 _SLACK = 1e-9  # sums of shares miss round numbers by less

@@ -19,8 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from twinfolio.evaluation import streaming
 from twinfolio.evaluation.arrays import AnyArray, Flags, Floats, Integers, finite_scores, same_length
+from twinfolio.evaluation.bootstrap import Interval, bootstrap_share, group_totals
 from twinfolio.evaluation.retrieval_protocol import Items, OwnGroup, candidates
-from twinfolio.evaluation.significance import Interval, bootstrap_share, group_totals
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from twinfolio.evaluation.arrays import Flags, Floats
-from twinfolio.evaluation.classification import classification_report, top_k_hits
-from twinfolio.evaluation.curves import PairScores
-from twinfolio.evaluation.ranking_metrics import macro_mean
-from twinfolio.evaluation.retrieval_protocol import RetrievalResult
-from twinfolio.evaluation.significance import (
+from twinfolio.evaluation.bootstrap import (
     Interval,
     bootstrap_interval,
     bootstrap_macro,
     bootstrap_statistics,
     bootstrap_totals,
 )
+from twinfolio.evaluation.classification import classification_report, top_k_hits
+from twinfolio.evaluation.curves import PairScores
+from twinfolio.evaluation.ranking_metrics import macro_mean
+from twinfolio.evaluation.retrieval_protocol import RetrievalResult
 from twinfolio.evaluation.verification import accept, check_identity, confusion
 
 CLASS_INTERVALS = ("mAP", "P@1")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from twinfolio.data.datamodule import StoreDataModule, StoreRows
 from twinfolio.data.sampling import Batches, EpisodeBatches, PKBatches
 from twinfolio.data.store import class_weights, read_info
-from twinfolio.evaluation.significance import bootstrap_interval
+from twinfolio.evaluation.bootstrap import bootstrap_interval
 from twinfolio.models.bundle import load_model
 from twinfolio.models.embedder import build_class_layer, build_siamese, start_from
 from twinfolio.models.siamese import MONITOR, PairObjective, RetrievalTask, SiameseModule, mean_average_precision

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
+from twinfolio.evaluation.bootstrap import bootstrap_interval, bootstrap_statistic
 from twinfolio.evaluation.reports import classification_summary, retrieval_report, verification_report
 from twinfolio.evaluation.retrieval_protocol import Items, relevance, retrieval_protocol
-from twinfolio.evaluation.significance import bootstrap_interval, bootstrap_statistic
 from twinfolio.evaluation.verification import check_identity, cross_fit_thresholds
 
 ENDS = ("low", "high")

@@ -71,21 +71,11 @@ def embed_folder(
     listing = list_images(folder, classes=False)
     contents, left_out = _hashed(folder, listing.paths)
     left_out |= dict(listing.left_out)
-    paths = list(contents)
-
-    def embed(missing: Sequence[int]) -> Iterator[tuple[int, Floats]]:
-        shown = missing if progress is None else progress(missing, len(missing))
-        files = [folder / paths[position] for position in missing]
-        for position, one in zip(shown, embed_all(files, program), strict=True):
-            if one.reason is None:
-                yield position, one.vectors
-            else:
-                unreadable[contents[paths[position]]] = one.reason
-
     unreadable: dict[str, str] = {}
+    embed = _embedding(folder, contents, program, progress, unreadable)
     known, computed = embed_new(list(contents.values()), embed, cache)
     left_out |= {path: unreadable[content] for path, content in contents.items() if content in unreadable}
-    kept = [path for path in paths if contents[path] in known]
+    kept = [path for path in contents if contents[path] in known]
     vectors = [known[contents[path]] for path in kept]
     rows = _rows(kept, source, contents, list(map(len, vectors)), group_pattern)
     named = {f"{source}/{path}": reason for path, reason in sorted(left_out.items())}
@@ -202,6 +192,24 @@ def _hashed(folder: Path, paths: Sequence[str]) -> tuple[dict[str, str], dict[st
         except UnreadableImageError as error:
             left_out[path] = error.reason
     return contents, left_out
+
+
+def _embedding(
+    folder: Path, contents: dict[str, str], program: Program, progress: Progress | None, unreadable: dict[str, str]
+) -> Callable[[Sequence[int]], Iterator[tuple[int, Floats]]]:
+    """From positions in ``contents`` to their embeddings; why one has none goes into ``unreadable``, by content."""
+    paths = list(contents)
+
+    def embed(missing: Sequence[int]) -> Iterator[tuple[int, Floats]]:
+        shown = missing if progress is None else progress(missing, len(missing))
+        files = [folder / paths[position] for position in missing]
+        for position, one in zip(shown, embed_all(files, program), strict=True):
+            if one.reason is None:
+                yield position, one.vectors
+            else:
+                unreadable[contents[paths[position]]] = one.reason
+
+    return embed
 
 
 def _rows(

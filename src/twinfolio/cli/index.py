@@ -73,14 +73,15 @@ def _with_bar(positions: Iterable[int], total: int) -> Iterable[int]:
 
 
 def _build(options: argparse.Namespace) -> None:
-    from twinfolio.serving.archive import build, build_from_gallery
+    from twinfolio.retrieval.index import read_index
+    from twinfolio.serving.archive import build, build_from_gallery, recall
     from twinfolio.serving.gallery import read_gallery
     from twinfolio.serving.program import load_program
 
     started, program = time.perf_counter(), load_program(options.model)
     if options.folder is None:
         gallery = read_gallery(program, options.images)
-        build_from_gallery(options.index, gallery, options.backend)
+        build_from_gallery(options.index, gallery, program, options.backend)
         images, computed, left_out = gallery.rows.n_images, 0, 0
     else:
         embedded = _embed(options, program)
@@ -88,6 +89,9 @@ def _build(options: argparse.Namespace) -> None:
         images, computed, left_out = embedded.rows.n_images, embedded.computed, len(embedded.left_out)
     seconds = time.perf_counter() - started
     print(f"{options.index}: {images} images, {computed} embedded now, {left_out} left out, {seconds:.1f} s")
+    if options.backend != "exact":
+        share = recall(read_index(options.index, program.fingerprint), program)
+        print(f"{options.index}: {options.backend} finds {share:.3f} of the 10 nearest that exact search finds")
 
 
 def _add(options: argparse.Namespace) -> None:

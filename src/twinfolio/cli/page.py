@@ -16,8 +16,8 @@ from twinfolio.serving.certainty import Certainty
 from twinfolio.serving.program import Program
 from twinfolio.serving.reading import read_rows
 
-Explain = Callable[[NDArray[np.uint8], NDArray[np.uint8]], Maps]
-"""From the tile rows (T, H, W, C) of a query and of its answer to where their score comes from."""
+Explain = Callable[[NDArray[np.uint8], NDArray[np.uint8]], Maps | None]
+"""From the tile rows (T, H, W, C) of a query and of its answer to the maps of their score; None without."""
 _TARGET = 640
 
 

@@ -52,6 +52,7 @@ def _query(options: argparse.Namespace) -> None:
 def _searcher(options: argparse.Namespace, program: Program) -> Searcher:
     from twinfolio.retrieval.index import read_index
     from twinfolio.serving.answers import Searcher
+    from twinfolio.serving.archive import open_search
     from twinfolio.serving.certainty import load_certainty
     from twinfolio.serving.gallery import read_gallery
 
@@ -62,7 +63,7 @@ def _searcher(options: argparse.Namespace, program: Program) -> Searcher:
         complain(f"{program.folder}: not calibrated (no calibration.json): scores only")
     if not options.keep_self and not any(index.rows.content):
         complain(f"{index.name}: holds no content hashes: a query that is in it finds itself")
-    return Searcher(index, program.scorer(index.vectors), certainty)
+    return Searcher(index, program.scorer(index.vectors), certainty, open_search(index))
 
 
 def _results(options: argparse.Namespace, program: Program, searcher: Searcher, k: int) -> Iterator[Result]:
@@ -80,10 +81,11 @@ def _results(options: argparse.Namespace, program: Program, searcher: Searcher, 
 def _with_page(
     options: argparse.Namespace, program: Program, searcher: Searcher, results: Iterator[Result]
 ) -> Iterator[Result]:
+    from twinfolio.cli.maps import explainer
     from twinfolio.cli.page import write_page
 
     whole = list(results)
-    write_page(options.html, whole, searcher, program)
+    write_page(options.html, whole, searcher, program, explainer(program))
     complain(f"{options.html}: written")
     return iter(whole)
 

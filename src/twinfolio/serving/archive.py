@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from twinfolio.retrieval.rows import Rows
 from twinfolio.retrieval.scorers import Floats
 from twinfolio.serving.program import Program
 from twinfolio.serving.reading import content_hash, embed_all
+
+if TYPE_CHECKING:
+    from twinfolio.retrieval.backends import Backend
 
 Progress = Callable[[Iterable[int], int], Iterable[int]]
 
@@ -91,15 +95,20 @@ def build(target: Path, embedded: Embedded, program: Program, backend: str = "ex
         embedded: Its images.
         program: The model that embedded them.
         backend: What will search it.
+
+    Raises:
+        ModelError: No approximate search follows this model's head.
     """
+    _require(backend, program)
     sources = {embedded.source: str(embedded.folder)}
     provenance = Provenance(program.fingerprint, program.config["distance"], backend, sources, embedded.left_out)
     with IndexWriter(target) as writer:
         _write(writer, embedded.vectors, embedded.rows, provenance)
 
 
-def build_from_gallery(target: Path, gallery: Index, backend: str = "exact") -> None:
-    """Write the model folder's gallery as an index."""
+def build_from_gallery(target: Path, gallery: Index, program: Program, backend: str = "exact") -> None:
+    """Write the model folder's gallery as an index (arguments and errors as ``build``)."""
+    _require(backend, program)
     with IndexWriter(target) as writer:
         _write(writer, gallery.vectors, gallery.rows, replace(gallery.provenance, backend=backend))
 
@@ -171,8 +180,40 @@ def summary(index: Index) -> dict[str, str | int]:
     }
 
 
+def open_search(index: Index) -> Backend | None:
+    """The approximate search of an index; None where it is searched exactly."""
+    if index.ann is None:
+        return None
+    from twinfolio.retrieval.backends import open_backend
+
+    return open_backend(index.ann, index.provenance.distance)
+
+
+def recall(index: Index, program: Program, k: int = 10) -> float | None:
+    """Recall at k of the approximate search against the exact one, on a sample; None where there is none."""
+    backend = open_search(index)
+    if backend is None:
+        return None
+    from twinfolio.retrieval.backends import measured_recall
+
+    return measured_recall(program.scorer(index.vectors), backend, index.vectors, k)
+
+
+def _require(backend: str, program: Program) -> None:
+    if backend != "exact":
+        from twinfolio.retrieval.backends import require_backend
+
+        require_backend(backend, program.config["head"])
+
+
 def _write(writer: IndexWriter, vectors: Floats, rows: Rows, provenance: Provenance) -> None:
-    writer.write(vectors, rows, provenance)
+    """A new generation, its approximate search built anew."""
+    ann = None
+    if provenance.backend != "exact" and len(vectors):
+        from twinfolio.retrieval.backends import build_backend
+
+        ann = build_backend(provenance.backend, np.ascontiguousarray(vectors), provenance.distance)
+    writer.write(vectors, rows, provenance, ann)
 
 
 def _source_name(folder: Path, source: str | None) -> str:

@@ -79,6 +79,35 @@ def test_an_export_onto_the_index_is_refused(run):
     assert run("index", "info")[0] == 0
 
 
+def test_an_approximate_index_tells_its_recall_and_gives_the_same_answers(run):
+    status, output, _ = run("index", "build", "data", "--backend", "hnsw")
+    assert status == 0
+    assert output.splitlines()[1] == "index: hnsw finds 1.000 of the 10 nearest that exact search finds"
+    fast = json.loads(run("query", "data/ta/p1.png", "--index", "index", "--json", "-k", 4)[1])
+    run("index", "remove", "data/alif/*")
+    run("index", "add", "data")
+    assert "backend   hnsw" in run("index", "info")[1]
+    again = json.loads(run("query", "data/ta/p1.png", "--index", "index", "--json", "-k", 4)[1])
+    run("index", "build", "data", "--index", "plain")
+    exact = json.loads(run("query", "data/ta/p1.png", "--index", "plain", "--json", "-k", 4)[1])
+    assert fast["answers"] == again["answers"] == exact["answers"]
+
+
+def test_an_approximate_index_that_cannot_be_is_one_line(run, here, workspace):
+    status, _, errors = run("index", "build", "data", "--backend", "ivfpq")
+    assert (status, len(errors.splitlines())) == (2, 1)
+    assert "choose exact" in errors
+    other = here / "weighted"
+    other.mkdir()
+    for path in (workspace / "outputs/evaluate/model").iterdir():
+        (other / path.name).write_bytes(path.read_bytes())
+    config = json.loads((other / "model.json").read_text()) | {"head": "weighted"}
+    (other / "model.json").write_text(json.dumps(config))
+    for arguments in (["data"], []):
+        status, _, errors = run("index", "build", *arguments, "--backend", "hnsw", "--model", other)
+        assert (status, "no approximate index follows a weighted head" in errors) == (2, True)
+
+
 def start(*arguments):
     """The tool as a process of its own, the package from this checkout."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3] / "src")}

@@ -30,7 +30,7 @@ def test_the_gallery_is_an_index_and_its_images_lie_in_the_workspace(folder, pro
 
 
 def test_the_gallery_becomes_an_index_on_disk(folder, program, tmp_path):
-    build_from_gallery(tmp_path / "i", read_gallery(program))
+    build_from_gallery(tmp_path / "i", read_gallery(program), program)
     index = read_index(tmp_path / "i", program.fingerprint)
     assert np.array_equal(index.vectors, np.eye(2))
     assert index.file(index.rows.path[0]) == tmp_path / "data" / "a" / "1.png"

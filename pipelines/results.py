@@ -1,6 +1,6 @@
 """``make results``: write ``docs/results.md`` from the reports of the root and of workspaces that have run.
 
-make results WORKSPACES="medieval arabic arabic_random"
+make results WORKSPACES="medieval-blocks medieval-random arabic-blocks arabic-random"
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ def build_siamese(
     weights: str,
     head: str,
     distance: str,
-    pooling: str = "avgmax",
+    pooling: str = "avg",
     embedding: int | None = 256,
     normalise: bool = True,
     channels: int = 3,

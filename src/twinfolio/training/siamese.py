@@ -49,7 +49,7 @@ class SiameseSpec:
     weights: str = "imagenet"
     start: Path | None = None
     head: str = "distance"
-    pooling: str = "avgmax"
+    pooling: str = "avg"
     embedding: int | None = 256
     normalise: bool = True
     size: tuple[int, int] | None = None

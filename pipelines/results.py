@@ -1,6 +1,8 @@
 """``make results``: write ``docs/results.md`` from the reports of the root and of workspaces that have run.
 
-make results WORKSPACES="medieval-blocks medieval-random arabic-blocks arabic-random"
+make results WORKSPACES="medieval arabic medieval-blocks arabic-blocks"
+
+A workspace whose leak study has run (``medieval``) gives its table; the others give all of theirs.
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
-    folders = {"sample": ROOT, **{name: ROOT / "workspaces" / name for name in sys.argv[1:]}}
+    named = {name: ROOT / "workspaces" / name for name in sys.argv[1:]}
+    studies = {name: folder for name, folder in named.items() if (folder / "reports/leak_gap/table.csv").exists()}
+    folders = {"sample": ROOT, **{name: folder for name, folder in named.items() if name not in studies}}
     introduction = (ROOT / "docs" / "results_introduction.md").read_text(encoding="utf-8")
-    (ROOT / "docs" / "results.md").write_text(results_page(folders, introduction), encoding="utf-8")
+    (ROOT / "docs" / "results.md").write_text(results_page(folders, introduction, studies), encoding="utf-8")
 
 
 if __name__ == "__main__":

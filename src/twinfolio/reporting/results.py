@@ -59,18 +59,21 @@ _UNKNOWN_TEXT = (
 )
 
 
-def results_page(workspaces: Mapping[str, Path], introduction: str) -> str:
+def results_page(workspaces: Mapping[str, Path], introduction: str, studies: Mapping[str, Path] | None = None) -> str:
     """The page in Markdown: headlines, leak gap, calibration and unknown classes, then every system of each workspace.
 
     Args:
         workspaces: Title -> folder of a workspace whose pipeline has run.
         introduction: What stands above the first table.
+        studies: Title -> folder of a workspace whose leak study has run.
 
     Raises:
         DataError: A workspace has no evaluation.
     """
     parts = ["# Results", introduction.strip(), _metric_table(workspaces, HEADLINES)]
     parts += ["## Leak gap", _LEAK_TEXT, _metric_table(workspaces, LEAK)]
+    for title, folder in (studies or {}).items():
+        parts += [f"### {title}: trained anew under each split", _leak_study(folder)]
     parts += ["## Calibration", _CALIBRATION_TEXT, _metric_table(workspaces, CALIBRATION)]
     parts += ["## Unknown manuscripts", _UNKNOWN_TEXT, _metric_table(workspaces, UNKNOWN)]
     for title, folder in workspaces.items():
@@ -114,10 +117,12 @@ def _facts(folder: Path) -> str:
     champion = _read(folder, "outputs/compare_distances/champion.json")
     store = _read(folder, "outputs/store/store.json")
     uses = count_test_uses(folder / "reports/test_uses.csv", store["data_hash"])
+    unknown = split.get("classes_unknown", 0)
+    held_out = f"{split['unknown']} of {unknown} classes held out of training, " if unknown else ""
     tie = f", a tie with {champion['runner_up']}" if champion["tie"] else ""
     return (
         f"{split['images']} images of {split['classes']} classes in {split['groups']} groups: {split['train']} train, "
-        f"{split['val']} validation ({split['within_group']} of them lent by training groups), {split['test']} test; "
+        f"{split['val']} validation ({split['within_group']} of them lent by training groups), {held_out}{split['test']} test; "
         f"{split['classes_with_test']} classes have test images. Champion by validation mAP: "
         f"{champion['distance']}{tie}. This test split was scored {uses} time{'s' if uses != 1 else ''}."
     )
@@ -133,6 +138,16 @@ def _systems_table(folder: Path) -> str:
         p = "-" if pd.isna(row["p"]) else f"{row['p']:.4f}"
         lead = _cell(row, "champion_lead")
         rows.append([str(row["system"]), pretrained, *(_cell(row, name) for name in names), lead, p])
+    return _markdown(rows)
+
+
+def _leak_study(folder: Path) -> str:
+    """Every headline number under both splits."""
+    table = pd.read_csv(folder / "reports/leak_gap/table.csv")
+    rows = [["number", "by page", "at random", "gap"], ["---"] * 4]
+    for row in table.to_dict("records"):
+        shown = [_cell(row, name) for name in ("by group", "at random", "gap")]
+        rows.append([str(row["number"]), *shown])
     return _markdown(rows)
 
 

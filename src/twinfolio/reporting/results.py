@@ -122,7 +122,8 @@ def _facts(folder: Path) -> str:
     tie = f", a tie with {champion['runner_up']}" if champion["tie"] else ""
     return (
         f"{split['images']} images of {split['classes']} classes in {split['groups']} groups: {split['train']} train, "
-        f"{split['val']} validation ({split['within_group']} of them lent by training groups), {held_out}{split['test']} test; "
+        f"{split['val']} validation ({split['within_group']} of them lent by training groups), "
+        f"{held_out}{split['test']} test; "
         f"{split['classes_with_test']} classes have test images. Champion by validation mAP: "
         f"{champion['distance']}{tie}. This test split was scored {uses} time{'s' if uses != 1 else ''}."
     )

@@ -12,12 +12,31 @@ from twinfolio.retrieval.places import Split
 from twinfolio.retrieval.scorers import Floats
 from twinfolio.serving.program import Program
 
+_GRADIENT = "Grad-CAM of the score, for the two tiles that match best. Orange speaks for the match, blue against it."
 
-def explainer(program: Program) -> Explain | None:
-    """What draws the maps of a model; None where its score does not split into places."""
-    split = program.split
-    if split is None:
-        return None
+
+def explainer(program: Program) -> Explain:
+    """What draws the maps of a model: the exact split of its score, or, where it has none, Grad-CAM (by torch)."""
+    return _gradient_explainer(program) if program.split is None else _exact_explainer(program, program.split)
+
+
+def _gradient_explainer(program: Program) -> Explain:
+    from twinfolio.assessment.attribution import GRADCAM, attribution_maps
+    from twinfolio.models.bundle import load_model
+
+    model = load_model(program.folder)
+
+    def explain(query: NDArray[np.uint8], answer: NDArray[np.uint8]) -> Maps:
+        scores = model.scores(model.embed_uint8(query), model.embed_uint8(answer))
+        x, y = np.unravel_index(int(scores.argmax()), scores.shape)  # a gradient a pair of tiles would take minutes
+        maps = attribution_maps(model, GRADCAM, query[x], answer[y])
+        limit = shared_limit(*maps)
+        return Maps(overlay(query[x], maps[0], limit), overlay(answer[y], maps[1], limit), _GRADIENT)
+
+    return explain
+
+
+def _exact_explainer(program: Program, split: Split) -> Explain:
     seen: dict[bytes, Floats | None] = {}
 
     def places(rows: NDArray[np.uint8]) -> Floats | None:

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -28,9 +30,6 @@ def test_the_legend_tells_the_mean_over_all_pairs_of_tiles(workspace, program):
 def test_a_model_without_places_has_no_maps(workspace, program, monkeypatch):
     monkeypatch.setattr(type(program), "embed_places", lambda self, rows: None)
     assert explainer(program)(rows(workspace, "ba/p0.png"), rows(workspace, "ba/p1.png")) is None
-    program = load_program(program.folder)
-    program.config["head"] = "fusion"
-    assert explainer(program) is None
 
 
 def test_the_query_is_embedded_once_for_all_its_answers(workspace, program, monkeypatch):
@@ -45,3 +44,27 @@ def test_the_query_is_embedded_once_for_all_its_answers(workspace, program, monk
 def test_the_page_shows_where_each_match_comes_from(run, here):
     run("query", "data/ba/p0.png", "-k", 3, "--html", "page.html")
     assert (here / "page.html").read_text().count("Where the match comes from") == 3
+
+
+def test_a_head_that_does_not_split_is_explained_by_its_gradient(tmp_path):
+    import torch
+
+    from twinfolio.assessment.attribution import GRADCAM, attribution_maps
+    from twinfolio.models.bundle import load_model, save_model
+    from twinfolio.models.embedder import build_siamese
+    from twinfolio.reporting.overlays import overlay, shared_limit
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        embedder, head = build_siamese("test_efficientnet", weights="none", head="fusion", distance="l1", embedding=6)
+    save_model(tmp_path, embedder=embedder.eval(), head=head.eval(), class_layer=None, config={"kind": "siamese"})
+    model = load_model(tmp_path)
+    fusion = SimpleNamespace(split=None, folder=tmp_path)
+    query, answer = np.random.default_rng(0).integers(0, 255, (2, 2, 32, 32, 3), dtype=np.uint8)
+    maps = explainer(fusion)(query, answer)
+    assert "Grad-CAM" in maps.legend
+    scores = model.scores(model.embed_uint8(query), model.embed_uint8(answer))
+    x, y = np.unravel_index(scores.argmax(), scores.shape)
+    expected = attribution_maps(model, GRADCAM, query[x], answer[y])
+    np.testing.assert_array_equal(maps.query, overlay(query[x], expected[0], shared_limit(*expected)))
+    np.testing.assert_array_equal(maps.answer, overlay(answer[y], expected[1], shared_limit(*expected)))

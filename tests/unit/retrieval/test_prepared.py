@@ -8,6 +8,7 @@ from twinfolio.retrieval.prepared import NOTHING, PreparedGallery, RecipeScores
 from twinfolio.retrieval.recipe import Recipe
 from twinfolio.retrieval.reciprocal import Reciprocal, jaccard_similarity
 from twinfolio.retrieval.scorers import build_scorer, unit_rows
+from twinfolio.retrieval.search import candidates
 from twinfolio.retrieval.whitening import fit_whitening
 
 WIDTH = 6
@@ -216,7 +217,7 @@ def test_an_approximate_index_may_name_the_candidates():
 
     def near(query, places):
         asked.append(places)
-        rows = gallery._exact(query, places)
+        rows = candidates(gallery.scorer, query, places)
         rows[:, -1] = -1
         return rows
 

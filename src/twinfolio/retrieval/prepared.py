@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from twinfolio.retrieval.expansion import Expansion, blend
 from twinfolio.retrieval.recipe import BuildScorer, Recipe
 from twinfolio.retrieval.scorers import Floats, Scorer
-from twinfolio.retrieval.search import CANDIDATES_A_PLACE, candidates, defined_scores, near_tie, settle
+from twinfolio.retrieval.search import CANDIDATES_A_PLACE, defined_scores, near_tie, settle
 
 Integers = NDArray[np.int64]
 Doubles = NDArray[np.float64]
@@ -19,8 +19,10 @@ Near = Callable[[Floats, int], Integers]
 """From vectors (T, K) and a number of places to gallery rows (T, places), likely the nearest; -1 for none."""
 NOTHING = np.empty(0, np.int64)
 _MOST_SPARE = 20
+_CELLS = 4_000_000
+"""Scores held at once."""
 SMALL = 1 << 22
-"""Numbers in a gallery, times the query's tiles, up to which a query is compared with all by the head's definition."""
+"""Numbers in a gallery, times the query's tiles, up to which it is searched without compiled kernels."""
 
 
 class PreparedGallery:
@@ -84,8 +86,8 @@ class PreparedGallery:
             Images (I,), all but the barred ones, and their scores (I,), in no order; with ``near`` those it proposes.
         """
         query, n = self.query(tiles, barred), self._wanted(k)
-        # a small gallery is scored as a whole by the head's definition, for which no kernel has to be loaded
-        small = self.near is None and len(query) * self.vectors.size <= SMALL
+        # a small gallery is scored as a whole by the head's definition, sooner than a kernel is loaded
+        small = self.near is None and self.scorer.compiled and len(query) * self.vectors.size <= SMALL
         images, scores = self._scored(query, self.n_images if small else n, barred)
         first, best = settled(images, scores, n)
         rest = ~np.isin(images, first)
@@ -129,7 +131,7 @@ class PreparedGallery:
         images = np.setdiff1d(np.arange(self.n_images), barred)
         if n >= len(images):
             return images, self._scores(query, images, barred)
-        scores = self._fast_scores(query)[images]
+        scores = self._by_image(self.scorer.pairwise(query)).mean(0)[images]  # in single precision
         touched = np.isin(images, self._touched(barred))  # the fast pass sees them as they are not for this query
         scores[touched] = self._scores(query, images[touched], barred)
         # rounding leaves none of the n best below
@@ -143,21 +145,19 @@ class PreparedGallery:
         images = np.setdiff1d(found, barred)
         return images, self._scores(query, images, barred)
 
-    def _fast_scores(self, query: Floats) -> Doubles:
-        """Scores of vectors (M,) in single precision."""
-        rows = self.scorer.pairwise(query).mean(0, dtype=np.float64)[np.concatenate(self.rows_of_image)]
-        return _means_of_parts(rows, [len(part) for part in self.rows_of_image])
+    def _by_image(self, pairs: Floats) -> Doubles:
+        """Means over each image's rows: (S, R) -> (S, M)."""
+        every = np.concatenate(self.rows_of_image)
+        return _means_of_parts(pairs[:, every], [len(rows) for rows in self.rows_of_image])
 
     def _scores(self, query: Floats, images: Integers, barred: Integers) -> Doubles:
         """Scores of vectors (I,) by the head's own definition: the mean over all pairs of tiles."""
         if not len(images):
             return np.empty(0)
         rows = [self.rows_of_image[image] for image in images]
-        every = np.concatenate(rows)
+        scorer, every = self.scorer, np.concatenate(rows)
         if np.isin(images, self._touched(barred)).any():
             scorer, every = self.build(self._rows(images, barred)), np.arange(len(every))
-        else:
-            scorer = self.scorer
         pairs = defined_scores(scorer, query, np.broadcast_to(every, (len(query), len(every))))
         return _means_of_parts(pairs.mean(0), [len(part) for part in rows])
 
@@ -186,21 +186,18 @@ class PreparedGallery:
 
     def _augment(self, how: Expansion) -> None:
         """Blend every image's tiles with the means of its neighbours."""
-        n = min(how.n, self.n_images - 1)
-        # kept apart until they are whole: a search must not see half of them
-        lists, weights = np.full((self.n_images, n), -1), np.zeros((self.n_images, n))
-        block = max(1, 4096 // self.most_tiles)
+        n, places = min(how.n, self.n_images - 1), min(how.n + _MOST_SPARE, self.n_images)
+        self.lists, self.weights = np.full((self.n_images, n), -1), np.zeros((self.n_images, n))
+        block = max(1, _CELLS // (len(self.own) * self.most_tiles))
         for start in range(0, self.n_images, block) if n else ():
-            part = range(start, min(start + block, self.n_images))
-            tiles = np.concatenate([self.rows_of_image[image] for image in part])
-            rows, end = candidates(self.scorer, self.own[tiles], self._places(n, 1)), 0
-            for image in part:
-                begin, end = end, end + len(self.rows_of_image[image])
-                own = self.own[self.rows_of_image[image]]
-                found, scores = settled(*self._proposed(own, rows[begin:end], np.array([image])), n)
-                lists[image, : len(found)] = found
-                weights[image, : len(found)] = how.weights(self.recipe.similarity(scores))
-        self.lists, self.weights = lists, weights
+            part = np.arange(start, min(start + block, self.n_images))
+            tiles = [self.rows_of_image[image] for image in part]
+            by_tile = self._by_image(self.scorer.pairwise(self.own[np.concatenate(tiles)]))
+            scores = _means_of_parts(by_tile.T, [len(rows) for rows in tiles]).T
+            scores[part - start, part] = -np.inf
+            near = np.argpartition(-scores, places - 1, axis=1)[:, :places]
+            best, self.lists[part] = settle(np.take_along_axis(scores, near, 1), near, n)
+            self.weights[part] = how.weights(self.recipe.similarity(best))
         blended = [self._blended(image, NOTHING) for image in range(self.n_images)]
         vectors = np.empty_like(self.own)
         vectors[np.concatenate(self.rows_of_image)] = np.concatenate(blended)

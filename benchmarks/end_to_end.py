@@ -55,6 +55,7 @@ def main() -> None:
 def warm(model: Path, photos: list[Path], repeats: int = 9) -> tuple[dict[str, float], int]:
     """Median seconds of each step, and the size of the gallery."""
     from twinfolio.serving.answers import Searcher
+    from twinfolio.serving.archive import prepare
     from twinfolio.serving.certainty import load_certainty
     from twinfolio.serving.gallery import read_gallery
     from twinfolio.serving.program import load_program
@@ -62,7 +63,7 @@ def warm(model: Path, photos: list[Path], repeats: int = 9) -> tuple[dict[str, f
 
     program = load_program(model)
     gallery = read_gallery(program)
-    searcher = Searcher(gallery, program.scorer(gallery.vectors), load_certainty(model))
+    searcher = Searcher(gallery, prepare(gallery, program), load_certainty(model))
     times: dict[str, list[float]] = {"decode": [], "embed": [], "rank": []}
 
     def timed(step: str, work: Callable[[], Any]) -> Any:
@@ -74,7 +75,7 @@ def warm(model: Path, photos: list[Path], repeats: int = 9) -> tuple[dict[str, f
     for turn in range(1 + repeats):
         for photo in photos:
             content, rows = timed("decode", lambda file=photo: (content_hash(file), read_rows(file, program.rendering)))
-            vectors = timed("embed", lambda pixels=rows: program.embed(pixels))
+            vectors = timed("embed", lambda pixels=rows: program.embed_views(pixels))
             reply = timed("rank", lambda tiles=vectors, own=content: searcher.ask(tiles, K, own))
             if len(reply.answers) != min(K, reply.available):
                 raise RuntimeError(f"{len(reply.answers)} answers of {reply.available}")
@@ -123,7 +124,8 @@ def write_model(scratch: Path) -> Path:
     )
     if not (scratch / "data").exists():
         write_photo(scratch)
-    pages = [one.vectors for one in embed_all(sorted((scratch / "data").rglob("*.jpg")), load_program(folder))]
+    program, files = load_program(folder), sorted((scratch / "data").rglob("*.jpg"))
+    pages = [one.vectors for one in embed_all(files, program.rendering, program.embed_views)]
     draws, known = np.random.default_rng(0), np.concatenate(pages)
     vectors = known[draws.integers(len(known), size=GALLERY)] + 0.02 * draws.normal(size=(GALLERY, width))
     np.save(folder / "embeddings.npy", vectors.astype(np.float32))

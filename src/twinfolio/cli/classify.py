@@ -35,7 +35,7 @@ def _classify(options: argparse.Namespace) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     if options.csv:
         writer.writerow(["image", "rank", "label", "probability"])
-    for one in embedded(options.image, program):
+    for one in embedded(options.image, program.rendering, program.embed):
         found = most_probable(program, one.vectors, temperature, top)
         if options.json:
             classes = [{"label": label, "probability": round(share, 6)} for label, share in found]

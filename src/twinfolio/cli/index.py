@@ -37,6 +37,7 @@ def add_parser(commands: Any) -> None:
         add_model(parser)
     remove = _command(group, "remove", "images from an index", _remove)
     remove.add_argument("pattern", nargs="+", help="image id; * and ? as in a shell")
+    add_model(remove)
     _command(group, "info", "what an index holds", _info)
     export = _command(group, "export", "vectors and rows as .npy and .csv", _export)
     export.add_argument("target", type=Path, help="folder for the files")
@@ -107,8 +108,10 @@ def _add(options: argparse.Namespace) -> None:
 
 def _remove(options: argparse.Namespace) -> None:
     from twinfolio.serving.archive import remove
+    from twinfolio.serving.program import load_program
 
-    print(f"{options.index}: {remove(options.index, options.pattern)} images removed")
+    removed = remove(options.index, options.pattern, load_program(options.model))
+    print(f"{options.index}: {removed} images removed")
 
 
 def _info(options: argparse.Namespace) -> None:

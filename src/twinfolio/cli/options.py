@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from twinfolio.errors import DataError
 
 if TYPE_CHECKING:
-    from twinfolio.serving.program import Program
+    from twinfolio.data.store_plan import Rendering
+    from twinfolio.retrieval.embed import Forward
     from twinfolio.serving.reading import Embedding
 
 MODEL = Path("outputs/evaluate/model")
@@ -47,7 +48,7 @@ def at_least_one(name: str, value: int) -> int:
     return value
 
 
-def embedded(names: list[str], program: Program) -> Iterator[Embedding]:
+def embedded(names: list[str], rendering: Rendering, embed: Forward) -> Iterator[Embedding]:
     """The images that can be read, embedded a few at a time; the others go to standard error.
 
     Raises:
@@ -59,7 +60,7 @@ def embedded(names: list[str], program: Program) -> Iterator[Embedding]:
     served, failed = 0, [f"{path}: {reason}" for path, reason in left_out]
     for line in failed:
         complain(line)
-    for one in embed_all(paths, program):
+    for one in embed_all(paths, rendering, embed):
         if one.reason is None:
             served += 1
             yield one

@@ -52,7 +52,7 @@ def _query(options: argparse.Namespace) -> None:
 def _searcher(options: argparse.Namespace, program: Program) -> Searcher:
     from twinfolio.retrieval.index import read_index
     from twinfolio.serving.answers import Searcher
-    from twinfolio.serving.archive import open_search
+    from twinfolio.serving.archive import prepare
     from twinfolio.serving.certainty import load_certainty
     from twinfolio.serving.gallery import read_gallery
 
@@ -63,14 +63,14 @@ def _searcher(options: argparse.Namespace, program: Program) -> Searcher:
         complain(f"{program.folder}: not calibrated (no calibration.json): scores only")
     if not options.keep_self and not any(index.rows.content):
         complain(f"{index.name}: holds no content hashes: a query that is in it finds itself")
-    return Searcher(index, program.scorer(index.vectors), certainty, open_search(index))
+    return Searcher(index, prepare(index, program), certainty)
 
 
 def _results(options: argparse.Namespace, program: Program, searcher: Searcher, k: int) -> Iterator[Result]:
     from twinfolio.cli.results import Result
     from twinfolio.serving.reading import content_hash
 
-    for one in embedded(options.image, program):
+    for one in embedded(options.image, program.rendering, program.embed_views):
         content = content_hash(one.path)
         reply = searcher.ask(one.vectors, k, content, keep_self=options.keep_self, exclude_group=options.exclude_group)
         if reply.available < k:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from twinfolio.errors import DataError, ModelError
 from twinfolio.retrieval.scorers import Floats, Scorer, unit_rows
-from twinfolio.retrieval.search import search
+from twinfolio.retrieval.search import CANDIDATES_A_PLACE, search
 
 BACKENDS = ("exact", "hnsw", "ivfpq")
 _ROWS_A_CENTRE = 39
@@ -68,6 +68,11 @@ class Backend:
             how = faiss.SearchParametersPreTransform(index_params=cells)
         x = unit_rows(queries) if self.distance == "cosine" else queries
         return np.asarray(self.index.search(np.ascontiguousarray(x, np.float32), places, params=how)[1])
+
+    def near(self, queries: Floats, places: int) -> NDArray[np.int64]:
+        """``candidates`` for a caller that asks for as many as an index without codes needs (``PreparedGallery``)."""
+        places = places * self.candidates_a_place // CANDIDATES_A_PLACE
+        return self.candidates(queries, min(len(self), places))
 
 
 def require_backend(name: str, kind: str) -> None:

@@ -4,10 +4,10 @@ Layout::
 
     current                name of the generation in use; replaced in one step
     g000007/index.json     model fingerprint, distance, backend, sources, and size and CRC-32 of the other files
-    g000007/vectors.npy    float32 (R, D), a row a tile
+    g000007/vectors.npy    float32 (R, D), a row a tile, under the views of the model's recipe
     g000007/rows.csv       image_id, tile, label, group, cluster, content (SHA-256 of the image file), path
     g000007/left_out.csv   path, reason: images that could not be read
-    g000007/ann.faiss      the approximate index, where the backend has one
+    g000007/ann.faiss      the approximate index, where the backend has one, of the vectors as the recipe compares them
     .lock                  held by whoever writes
 
 A change writes a new generation and then points ``current`` at it: a reader sees the old one or the new one, and a
@@ -50,8 +50,8 @@ class Provenance:
     """Where an index comes from.
 
     Attributes:
-        fingerprint: Of the model that made the vectors.
-        distance: The model's: ``l1``, ``l2`` or ``cosine``.
+        fingerprint: Of the model that made the vectors, and of its recipe.
+        distance: What orders them as the recipe compares them: ``l1``, ``l2`` or ``cosine``.
         backend: What searches them: ``exact``, ``hnsw`` or ``ivfpq``.
         sources: Name -> absolute folder; ``Rows.path`` begins with a name.
         left_out: Path, begun with a source's name -> why that image is not in the index.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from twinfolio.retrieval.expansion import Expansion, blend
 from twinfolio.retrieval.recipe import BuildScorer, Recipe
 from twinfolio.retrieval.scorers import Floats, Scorer
-from twinfolio.retrieval.search import CANDIDATES_A_PLACE, candidates, settle
+from twinfolio.retrieval.search import CANDIDATES_A_PLACE, defined_scores, near_tie, settle
 
 Integers = NDArray[np.int64]
 Doubles = NDArray[np.float64]
@@ -19,6 +19,10 @@ Near = Callable[[Floats, int], Integers]
 """From vectors (T, K) and a number of places to gallery rows (T, places), likely the nearest; -1 for none."""
 NOTHING = np.empty(0, np.int64)
 _MOST_SPARE = 20
+_CELLS = 4_000_000
+"""Scores held at once."""
+SMALL = 1 << 22
+"""Numbers in a gallery, times the query's tiles, up to which it is searched without compiled kernels."""
 
 
 class PreparedGallery:
@@ -43,8 +47,8 @@ class PreparedGallery:
         self.own = recipe.transform(vectors)
         """(R, K) before any blending."""
         self.scorer: Scorer = self.build(self.own)
-        self.near: Near = self._exact
-        """An approximate index over ``vectors`` may be put in its place."""
+        self.near: Near | None = None
+        """An approximate index over ``vectors`` may be put here; without one every image is scored."""
         self.lists, self.weights = np.empty((self.n_images, 0), np.int64), np.empty((self.n_images, 0))
         if recipe.augmentation is not None:
             self._augment(recipe.augmentation)
@@ -73,15 +77,22 @@ class PreparedGallery:
         Returns:
             Images (k,) and their scores (k,), falling; ties by image.
         """
-        query = self.query(tiles, barred)
-        reciprocal = self.recipe.reciprocal
-        if reciprocal is None:
-            return self.nearest(query, k, barred)
-        images, scores = self.nearest(query, max(k, reciprocal.candidates), barred)
-        final = self.recipe.unranked(scores)
-        first = images[: reciprocal.candidates]
-        final[: len(first)] = self._reranked(query, first, scores[: len(first)], barred)
-        return _settled(images, final, k)
+        return settled(*self.everything(tiles, k, barred), k)
+
+    def everything(self, tiles: Floats, k: int, barred: Integers = NOTHING) -> tuple[Integers, Doubles]:
+        """All images with their final scores, the k best exact, the others as the fast pass has them (as ``search``).
+
+        Returns:
+            Images (I,), all but the barred ones, and their scores (I,), in no order; with ``near`` those it proposes.
+        """
+        query, n = self.query(tiles, barred), self._wanted(k)
+        # a small gallery is scored as a whole by the head's definition, sooner than a kernel is loaded
+        small = self.near is None and self.scorer.compiled and len(query) * self.vectors.size <= SMALL
+        images, scores = self._scored(query, self.n_images if small else n, barred)
+        first, best = settled(images, scores, n)
+        rest = ~np.isin(images, first)
+        final = self._final(query, first, best, barred), self.recipe.unranked(scores[rest])
+        return np.concatenate([first, images[rest]]), np.concatenate(final)
 
     def query(self, tiles: Floats, barred: Integers = NOTHING) -> Floats:
         """A query's tiles (T, D) as they are compared (T, K): whitened, and blended with its neighbours."""
@@ -93,8 +104,7 @@ class PreparedGallery:
 
     def nearest(self, query: Floats, n: int, barred: Integers = NOTHING) -> tuple[Integers, Doubles]:
         """The first n images by the scores of vectors alone, for a query as ``query`` gives it."""
-        rows = self.near(query, self._places(n, len(barred)))
-        return self._best(query, rows, n, barred)
+        return settled(*self._scored(query, n, barred), n)
 
     def overrides(self, query: Floats, barred: Integers = NOTHING) -> tuple[Integers, Doubles]:
         """Images whose final score is not that of ``unranked`` vectors' scores, and their final scores."""
@@ -107,32 +117,57 @@ class PreparedGallery:
         final = self._reranked(query, images, first, barred)
         return np.concatenate([images, touched[other]]), np.concatenate([final, scores[other]])
 
+    def _wanted(self, k: int) -> int:
+        return k if self.recipe.reciprocal is None else max(k, self.recipe.reciprocal.candidates)
+
     def _places(self, n: int, n_barred: int) -> int:
         spare = (CANDIDATES_A_PLACE - 1) * min(n, _MOST_SPARE)
         return min(len(self.image_of_row), (n + spare + n_barred) * self.most_tiles)
 
-    def _exact(self, query: Floats, places: int) -> Integers:
-        return candidates(self.scorer, query, places)
+    def _scored(self, query: Floats, n: int, barred: Integers) -> tuple[Integers, Doubles]:
+        """Images and their scores of vectors, the n best exact: of all images, or of those that ``near`` proposes."""
+        if self.near is not None:
+            return self._proposed(query, self.near(query, self._places(n, len(barred))), barred)
+        images = np.setdiff1d(np.arange(self.n_images), barred)
+        if n >= len(images):
+            return images, self._scores(query, images, barred)
+        scores = self._by_image(self.scorer.pairwise(query)).mean(0)[images]  # in single precision
+        touched = np.isin(images, self._touched(barred))  # the fast pass sees them as they are not for this query
+        scores[touched] = self._scores(query, images[touched], barred)
+        # rounding leaves none of the n best below
+        near = (scores >= np.partition(scores, -n)[-n] - 3 * near_tie(scores)) & ~touched
+        scores[near] = self._scores(query, images[near], barred)
+        return images, scores
 
-    def _best(self, query: Floats, rows: Integers, n: int, barred: Integers) -> tuple[Integers, Doubles]:
-        found = np.unique(self.image_of_row[rows[rows >= 0]])
-        # without what it was blended with an image may come nearer
-        images = np.setdiff1d(np.union1d(found, self._touched(barred)), barred)
-        return _settled(images, self._scores(query, images, barred), n)
+    def _proposed(self, query: Floats, rows: Integers, barred: Integers) -> tuple[Integers, Doubles]:
+        """The images of some rows, -1 for none, and what may have come nearer than it seems; with exact scores."""
+        found = np.union1d(self.image_of_row[rows[rows >= 0]], self._touched(barred))
+        images = np.setdiff1d(found, barred)
+        return images, self._scores(query, images, barred)
+
+    def _by_image(self, pairs: Floats) -> Doubles:
+        """Means over each image's rows: (S, R) -> (S, M)."""
+        every = np.concatenate(self.rows_of_image)
+        return _means_of_parts(pairs[:, every], [len(rows) for rows in self.rows_of_image])
 
     def _scores(self, query: Floats, images: Integers, barred: Integers) -> Doubles:
         """Scores of vectors (I,) by the head's own definition: the mean over all pairs of tiles."""
         if not len(images):
             return np.empty(0)
         rows = [self.rows_of_image[image] for image in images]
-        every = np.concatenate(rows)
+        scorer, every = self.scorer, np.concatenate(rows)
         if np.isin(images, self._touched(barred)).any():
             scorer, every = self.build(self._rows(images, barred)), np.arange(len(every))
-        else:
-            scorer = self.scorer
-        # a tile at a time: all tiles with all candidates' tiles at once can fill the memory
-        tiles = [scorer.paired(tile[None], every[None])[0].astype(np.float64) for tile in query]
-        return _means_of_parts(np.mean(tiles, axis=0), [len(part) for part in rows])
+        pairs = defined_scores(scorer, query, np.broadcast_to(every, (len(query), len(every))))
+        return _means_of_parts(pairs.mean(0), [len(part) for part in rows])
+
+    def _final(self, query: Floats, images: Integers, scores: Doubles, barred: Integers) -> Doubles:
+        """Final scores (I,) of the first images, all candidates among them, from their scores of vectors."""
+        final = self.recipe.unranked(scores)
+        if self.recipe.reciprocal is not None:
+            first = images[: self.recipe.reciprocal.candidates]
+            final[: len(first)] = self._reranked(query, first, scores[: len(first)], barred)
+        return final
 
     def _reranked(self, query: Floats, images: Integers, scores: Doubles, barred: Integers) -> Doubles:
         """Final scores (I,) of the candidates of one query."""
@@ -151,21 +186,18 @@ class PreparedGallery:
 
     def _augment(self, how: Expansion) -> None:
         """Blend every image's tiles with the means of its neighbours."""
-        n = min(how.n, self.n_images - 1)
-        # kept apart until they are whole: a search must not see half of them
-        lists, weights = np.full((self.n_images, n), -1), np.zeros((self.n_images, n))
-        block = max(1, 4096 // self.most_tiles)
+        n, places = min(how.n, self.n_images - 1), min(how.n + _MOST_SPARE, self.n_images)
+        self.lists, self.weights = np.full((self.n_images, n), -1), np.zeros((self.n_images, n))
+        block = max(1, _CELLS // (len(self.own) * self.most_tiles))
         for start in range(0, self.n_images, block) if n else ():
-            part = range(start, min(start + block, self.n_images))
-            tiles = np.concatenate([self.rows_of_image[image] for image in part])
-            rows, end = self.near(self.own[tiles], self._places(n, 1)), 0
-            for image in part:
-                begin, end = end, end + len(self.rows_of_image[image])
-                own = self.own[self.rows_of_image[image]]
-                found, scores = self._best(own, rows[begin:end], n, np.array([image]))
-                lists[image, : len(found)] = found
-                weights[image, : len(found)] = how.weights(self.recipe.similarity(scores))
-        self.lists, self.weights = lists, weights
+            part = np.arange(start, min(start + block, self.n_images))
+            tiles = [self.rows_of_image[image] for image in part]
+            by_tile = self._by_image(self.scorer.pairwise(self.own[np.concatenate(tiles)]))
+            scores = _means_of_parts(by_tile.T, [len(rows) for rows in tiles]).T
+            scores[part - start, part] = -np.inf
+            near = np.argpartition(-scores, places - 1, axis=1)[:, :places]
+            best, self.lists[part] = settle(np.take_along_axis(scores, near, 1), near, n)
+            self.weights[part] = how.weights(self.recipe.similarity(best))
         blended = [self._blended(image, NOTHING) for image in range(self.n_images)]
         vectors = np.empty_like(self.own)
         vectors[np.concatenate(self.rows_of_image)] = np.concatenate(blended)
@@ -246,12 +278,15 @@ class RecipeScores:
         return self.gallery.scorer if whole else self.gallery.build(self.gallery.vectors[rows])
 
 
-def _settled(images: Integers, scores: Doubles, n: int) -> tuple[Integers, Doubles]:
-    """The first n images and their scores, near-ties by image."""
-    if not len(images):
+def settled(images: Integers, scores: Doubles, n: int) -> tuple[Integers, Doubles]:
+    """The first n of images (I,) and their scores (I,), near-ties by image."""
+    if not len(images) or n < 1:
         return NOTHING, np.empty(0)
-    settled, found = settle(scores[None], images[None], min(n, len(images)))
-    return found[0], settled[0]
+    n = min(n, len(images))
+    # what might share the last place: settling more is slow
+    near = scores >= np.partition(scores, -n)[-n] - 2 * near_tie(scores)
+    best, found = settle(scores[None, near], images[None, near], n)
+    return found[0], best[0]
 
 
 def _means_of_parts(values: NDArray[np.floating], counts: Sequence[int]) -> Doubles:

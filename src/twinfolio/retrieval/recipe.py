@@ -95,12 +95,15 @@ class Recipe:
         """What scores transformed vectors: the head, or after a whitening the cosine."""
         return build if self.whitening is None else _cosine
 
+    def distance(self, head: str) -> str:
+        """The distance under which transformed vectors are near: the head's, or after a whitening cosine."""
+        return head if self.whitening is None else "cosine"
+
     def similarity(self, scores: NDArray[Any]) -> NDArray[np.float64]:
         """Scores as shares in [0, 1]: the head's logits by the logistic function; cosines, where below 0, as 0."""
-        from scipy.special import expit
-
         wide = np.asarray(scores, dtype=np.float64)
-        return np.asarray(expit(wide) if self.whitening is None else np.clip(wide, 0, 1))
+        # SciPy's own takes longer to import than a query to answer
+        return np.asarray(np.exp(-np.logaddexp(0, -wide)) if self.whitening is None else np.clip(wide, 0, 1))
 
     def unranked(self, scores: NDArray[Any]) -> NDArray[np.float64]:
         """Final scores of images that no re-ranking reaches, from the scores of vectors."""

@@ -44,6 +44,11 @@ class Rows:
         """Images, of which each has a row a tile."""
         return len(set(self.image_id))
 
+    @property
+    def image_of_row(self) -> NDArray[np.int64]:
+        """The image of each row, numbered 0.. in the order of their ids (as ``np.unique``)."""
+        return np.asarray(np.unique(self.image_id, return_inverse=True)[1], dtype=np.int64)
+
     def __getitem__(self, which: NDArray[Any]) -> Rows:
         """The rows of a mask or of positions."""
         return Rows(*(getattr(self, name)[which] for name in COLUMNS))

@@ -28,6 +28,9 @@ _FEW, _SHORT = 3, 1024
 class Scorer(ABC):
     """Logits of pairs of embeddings; the gallery is given once."""
 
+    compiled = True
+    """Whether ``pairwise`` runs compiled kernels, which take a second to load."""
+
     def __init__(self, gallery: Floats) -> None:
         self.gallery = np.ascontiguousarray(gallery, dtype=np.float32)
 
@@ -85,6 +88,7 @@ class DistanceScorer(Scorer):
         super().__init__(gallery)
         self.distance, self.offset, self.gain = distance, offset, gain
         self.rows = unit_rows(self.gallery) if distance == "cosine" else self.gallery
+        self.compiled = distance != "cosine"
 
     def pairwise(self, queries: Floats) -> Floats:
         """See ``Scorer``."""
@@ -146,6 +150,7 @@ class WeightedScorer(Scorer):
         self.mean = self.gallery.mean(0) if distance == "l2" else np.zeros(len(weight), np.float32)
         self.centred = self.gallery - self.mean
         self.squares = self.centred**2 @ weight
+        self.compiled = distance == "l1"
 
     def pairwise(self, queries: Floats) -> Floats:
         """See ``Scorer``."""

@@ -64,7 +64,9 @@ def search(
         scores, rows = _exact(scorer, queries, min(k, len(scorer.gallery)), own, CANDIDATES_A_PLACE * k + most)
     else:
         found = candidates(scorer, queries, backend.candidates_a_place * k + most, backend)
-        scores, rows = settle(_without(_scores(scorer, queries, found), found, own), found, min(k, len(scorer.gallery)))
+        scores, rows = settle(
+            _without(defined_scores(scorer, queries, found), found, own), found, min(k, len(scorer.gallery))
+        )
     return Ranking(np.full(len(queries), -1), scores, rows)
 
 
@@ -73,7 +75,7 @@ def _exact(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     places = min(places, len(scorer.gallery))
     found = candidates(scorer, queries, places)
-    rescored = _scores(scorer, queries, found)
+    rescored = defined_scores(scorer, queries, found)
     scores, rows = settle(_without(rescored, found, own), found, k)
     if places == len(scorer.gallery):
         return scores, rows
@@ -99,8 +101,8 @@ def candidates(scorer: Scorer, queries: Floats, places: int, backend: Candidates
     return scorer.nearest(queries, places) if backend is None else backend.candidates(queries, places)
 
 
-def _scores(scorer: Scorer, queries: Floats, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """By the head's definition (Q, C); -inf at rows -1."""
+def defined_scores(scorer: Scorer, queries: Floats, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Scores (Q, C) of queries (Q, D) with their own gallery rows (Q, C), by the head's definition; -inf at rows -1."""
     width = max(1, min(rows.shape[1], _RESCORED_CELLS // queries.shape[1]))
     height = max(1, _RESCORED_CELLS // (width * queries.shape[1]))
     known = np.maximum(rows, 0)
@@ -120,6 +122,11 @@ def _without(scores: NDArray[np.float64], rows: NDArray[np.int64], own: list[NDA
         return scores
     barred = np.stack([np.isin(found, mine) for found, mine in zip(rows, own, strict=True)])
     return np.where(barred, -np.inf, scores)
+
+
+def near_tie(scores: NDArray[np.float64]) -> float:
+    """Scores this close count as equal."""
+    return NEAR_TIE * max(1.0, float(np.abs(scores).max()))
 
 
 def settle(

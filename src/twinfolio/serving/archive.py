@@ -16,6 +16,7 @@ from twinfolio.data.sources.folder import list_images
 from twinfolio.errors import DataError
 from twinfolio.retrieval.cache import EmbeddingCache, embed_new
 from twinfolio.retrieval.index import Index, IndexWriter, Provenance, read_index
+from twinfolio.retrieval.prepared import PreparedGallery
 from twinfolio.retrieval.rows import Rows
 from twinfolio.retrieval.scorers import Floats
 from twinfolio.serving.program import Program
@@ -101,16 +102,16 @@ def build(target: Path, embedded: Embedded, program: Program, backend: str = "ex
     """
     _require(backend, program)
     sources = {embedded.source: str(embedded.folder)}
-    provenance = Provenance(program.fingerprint, program.config["distance"], backend, sources, embedded.left_out)
+    provenance = Provenance(program.fingerprint, program.distance, backend, sources, embedded.left_out)
     with IndexWriter(target) as writer:
-        _write(writer, embedded.vectors, embedded.rows, provenance)
+        _write(writer, embedded.vectors, embedded.rows, provenance, program)
 
 
 def build_from_gallery(target: Path, gallery: Index, program: Program, backend: str = "exact") -> None:
     """Write the model folder's gallery as an index (arguments and errors as ``build``)."""
     _require(backend, program)
     with IndexWriter(target) as writer:
-        _write(writer, gallery.vectors, gallery.rows, replace(gallery.provenance, backend=backend))
+        _write(writer, gallery.vectors, gallery.rows, replace(gallery.provenance, backend=backend), program)
 
 
 def add(target: Path, embedded: Embedded, program: Program) -> tuple[int, int]:
@@ -138,12 +139,15 @@ def add(target: Path, embedded: Embedded, program: Program) -> tuple[int, int]:
         left_out = {path: reason for path, reason in origin.left_out.items() if path not in fresh} | embedded.left_out
         sources = {**origin.sources, embedded.source: other}
         vectors = np.concatenate([old.vectors[stay], embedded.vectors])
-        _write(writer, vectors, old.rows[stay] + embedded.rows, replace(origin, sources=sources, left_out=left_out))
+        provenance = replace(origin, sources=sources, left_out=left_out)
+        _write(writer, vectors, old.rows[stay] + embedded.rows, provenance, program)
     return len(fresh) - replaced, replaced
 
 
-def remove(target: Path, patterns: Sequence[str]) -> int:
+def remove(target: Path, patterns: Sequence[str], program: Program) -> int:
     """Remove the images whose id one of the patterns matches (``*`` and ``?`` as in a shell).
+
+    The model is needed because images blended with one that goes are no longer the same to an approximate search.
 
     Returns:
         How many images went.
@@ -154,13 +158,13 @@ def remove(target: Path, patterns: Sequence[str]) -> int:
     from fnmatch import fnmatchcase
 
     with IndexWriter(target) as writer:
-        old = read_index(target)
+        old = read_index(target, program.fingerprint)
         goes = np.array([any(fnmatchcase(name, pattern) for pattern in patterns) for name in old.rows.image_id])
         if not goes.any():
             raise DataError(f"{target}: no image is called {', '.join(patterns)}", "see twinfolio index export")
         if goes.all():
             raise DataError(f"{target}: no image would be left", "delete the folder instead")
-        _write(writer, old.vectors[~goes], old.rows[~goes], old.provenance)
+        _write(writer, old.vectors[~goes], old.rows[~goes], old.provenance, program)
     return old.rows[goes].n_images
 
 
@@ -180,7 +184,36 @@ def summary(index: Index) -> dict[str, str | int]:
     }
 
 
-def open_search(index: Index) -> Backend | None:
+def prepare(index: Index, program: Program) -> PreparedGallery:
+    """The images of an index as the model's recipe compares them, in the order of their ids.
+
+    Database augmentation is done here, for every gallery image once: the time grows with the square of their number.
+
+    Raises:
+        DataError: The index is empty.
+        ModelError: The recipe is damaged, or does not fit the embeddings.
+    """
+    if not len(index):
+        raise DataError(f"{index.name}: the index is empty", "add images: twinfolio index add FOLDER")
+    gallery = PreparedGallery(program.recipe, index.vectors, index.rows.image_of_row, program.scorer)
+    backend = _open_backend(index)
+    if backend is not None:
+        gallery.near = backend.near
+    return gallery
+
+
+def recall(index: Index, program: Program, k: int = 10) -> float | None:
+    """Recall at k of the approximate search against the exact one, on a sample; None where there is none."""
+    backend = _open_backend(index)
+    if backend is None:
+        return None
+    from twinfolio.retrieval.backends import measured_recall
+
+    gallery = prepare(index, program)
+    return measured_recall(gallery.scorer, backend, gallery.vectors, k)
+
+
+def _open_backend(index: Index) -> Backend | None:
     """The approximate search of an index; None where it is searched exactly."""
     if index.ann is None:
         return None
@@ -189,30 +222,22 @@ def open_search(index: Index) -> Backend | None:
     return open_backend(index.ann, index.provenance.distance)
 
 
-def recall(index: Index, program: Program, k: int = 10) -> float | None:
-    """Recall at k of the approximate search against the exact one, on a sample; None where there is none."""
-    backend = open_search(index)
-    if backend is None:
-        return None
-    from twinfolio.retrieval.backends import measured_recall
-
-    return measured_recall(program.scorer(index.vectors), backend, index.vectors, k)
-
-
 def _require(backend: str, program: Program) -> None:
     if backend != "exact":
         from twinfolio.retrieval.backends import require_backend
 
-        require_backend(backend, program.config["head"])
+        # after a whitening no head is asked
+        require_backend(backend, program.config["head"] if program.recipe.whitening is None else "distance")
 
 
-def _write(writer: IndexWriter, vectors: Floats, rows: Rows, provenance: Provenance) -> None:
-    """A new generation, its approximate search built anew."""
+def _write(writer: IndexWriter, vectors: Floats, rows: Rows, provenance: Provenance, program: Program) -> None:
+    """A new generation; its approximate search is built anew, of the vectors as the recipe compares them."""
     ann = None
     if provenance.backend != "exact" and len(vectors):
         from twinfolio.retrieval.backends import build_backend
 
-        ann = build_backend(provenance.backend, np.ascontiguousarray(vectors), provenance.distance)
+        searched = PreparedGallery(program.recipe, vectors, rows.image_of_row, program.scorer).vectors
+        ann = build_backend(provenance.backend, searched, provenance.distance)
     writer.write(vectors, rows, provenance, ann)
 
 
@@ -244,7 +269,7 @@ def _embedding(
     def embed(missing: Sequence[int]) -> Iterator[tuple[int, Floats]]:
         shown = missing if progress is None else progress(missing, len(missing))
         files = [folder / paths[position] for position in missing]
-        for position, one in zip(shown, embed_all(files, program), strict=True):
+        for position, one in zip(shown, embed_all(files, program.rendering, program.embed_views), strict=True):
             if one.reason is None:
                 yield position, one.vectors
             else:

@@ -17,7 +17,7 @@ _WHOLE = "run the stage evaluate again"
 
 
 def read_gallery(program: Program, images: Path | None = None) -> Index:
-    """The gallery of a model folder: ``embeddings.npy`` and ``gallery.csv``.
+    """The gallery of a model folder: ``embeddings.npy``, under the recipe's views, and ``gallery.csv``.
 
     Args:
         program: The model folder.
@@ -42,7 +42,7 @@ def read_gallery(program: Program, images: Path | None = None) -> Index:
     check_finite(vectors, str(folder / "embeddings.npy"))
     below = np.array([f"{SOURCE}/{path}" if path else "" for path in rows.path], dtype=object)
     sources = {SOURCE: str((images or _data_folder(folder)).resolve())}
-    provenance = Provenance(program.fingerprint, program.config["distance"], "exact", sources)
+    provenance = Provenance(program.fingerprint, program.distance, "exact", sources)
     return Index(vectors, replace(rows, path=below), provenance, f"{folder} (its own gallery)")
 
 

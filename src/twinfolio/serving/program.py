@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from twinfolio.data.store_plan import Rendering
 from twinfolio.errors import ModelError
 from twinfolio.retrieval.places import Split, head_split
+from twinfolio.retrieval.recipe import ARRAYS, JSON, Recipe, load_recipe
 from twinfolio.retrieval.scorers import Floats, Scorer, build_scorer
 
 FILES = ("model.safetensors", "model.json", "rendering.json", "classes.json", "embedder.onnx")
@@ -39,15 +40,35 @@ class Program:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over weights and rendering: whatever makes an embedding what it is."""
+        """SHA-256 over weights, rendering and recipe: whatever makes an index what it is.
+
+        Raises:
+            ModelError: See ``recipe``.
+        """
+        names = [*FILES[:3]]
+        if self.recipe != Recipe():  # a plain one makes the same index as a folder without one
+            names += [JSON] if self.recipe.whitening is None else [JSON, ARRAYS]
         digest = hashlib.sha256()
-        for name in FILES[:3]:
+        for name in names:
             digest.update((self.folder / name).read_bytes())
         return digest.hexdigest()
 
+    @cached_property
+    def recipe(self) -> Recipe:
+        """How neighbours are made better; plain where the folder is older than that choice.
+
+        Raises:
+            ModelError: ``neighbours.json`` or its arrays are damaged.
+        """
+        return load_recipe(self.folder) if (self.folder / JSON).exists() else Recipe()
+
     def embed(self, rows: NDArray[np.uint8]) -> Floats:
-        """Embeddings (N, D) of rows (N, H, W, C) as ``rendering`` makes them."""
+        """Embeddings (N, D) of rows (N, H, W, C) as ``rendering`` makes them: what the class layer reads."""
         return self._run("embeddings", rows)
+
+    def embed_views(self, rows: NDArray[np.uint8]) -> Floats:
+        """Embeddings (N, D) of rows (N, H, W, C) under the recipe's views: what is indexed and what is asked."""
+        return self.recipe.embed(self.embed, rows)
 
     def embed_places(self, rows: NDArray[np.uint8]) -> Floats | None:
         """What each place adds to the embeddings of rows (N, H, W, C): (N, D, h, w), or None.
@@ -72,6 +93,11 @@ class Program:
         """
         places = None if self.split is None else self.embed_places(np.stack([query, gallery]))
         return None if self.split is None or places is None else self.split.maps(*places)
+
+    @property
+    def distance(self) -> str:
+        """What orders vectors as the recipe compares them: ``l1``, ``l2`` or ``cosine``."""
+        return self.recipe.distance(self.config["distance"])
 
     def scorer(self, gallery: Floats) -> Scorer:
         """The head against a gallery (M, D)."""

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,20 +16,10 @@ from twinfolio.data.images import UnreadableImageError, image_size
 from twinfolio.data.sources.folder import list_images
 from twinfolio.data.store_plan import Rendering
 from twinfolio.data.store_writer import in_channels, render_image
+from twinfolio.retrieval.embed import Forward
 
 _AHEAD = 32
 _BATCH = 16
-
-
-class Embeds(Protocol):
-    """Whatever turns rows into embeddings: a ``Program``."""
-
-    @property
-    def rendering(self) -> Rendering:
-        """How an image becomes rows."""
-
-    def embed(self, rows: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embeddings (N, D) of rows (N, H, W, C)."""
 
 
 @dataclass(frozen=True)
@@ -138,27 +127,28 @@ def read_all(paths: Sequence[Path], rendering: Rendering, workers: int = 2) -> I
             yield waiting.popleft().result()
 
 
-def embed_all(paths: Sequence[Path], program: Embeds, workers: int = 2) -> Iterator[Embedding]:
+def embed_all(paths: Sequence[Path], rendering: Rendering, embed: Forward, workers: int = 2) -> Iterator[Embedding]:
     """Files in their order, embedded a batch at a time; what cannot be read or embedded comes with its reason.
 
     Args:
         paths: Image files.
-        program: The model.
+        rendering: How an image becomes rows.
+        embed: The model, from rows (N, H, W, C) to (N, D): ``Program.embed`` or ``Program.embed_views``.
         workers: Threads that decode ahead.
     """
     batch: list[Read] = []
-    for read in read_all(paths, program.rendering, workers):
+    for read in read_all(paths, rendering, workers):
         batch.append(read)
         if sum(len(one.rows) for one in batch) >= _BATCH or len(batch) >= _AHEAD:
-            yield from _embedded(batch, program)
+            yield from _embedded(batch, embed)
             batch = []
-    yield from _embedded(batch, program)
+    yield from _embedded(batch, embed)
 
 
-def _embedded(batch: list[Read], program: Embeds) -> Iterator[Embedding]:
+def _embedded(batch: list[Read], embed: Forward) -> Iterator[Embedding]:
     nothing = np.empty((0, 0), np.float32)
     rows = [one.rows for one in batch if one.reason is None]
-    vectors = program.embed(np.concatenate(rows)) if rows else nothing
+    vectors = embed(np.concatenate(rows)) if rows else nothing
     ends = iter(np.split(vectors, np.cumsum([len(part) for part in rows])[:-1]) if rows else ())
     for one in batch:
         own = nothing if one.reason is not None else next(ends)

@@ -150,19 +150,22 @@ def test_pictures_appear_in_the_terminal_only_where_wanted(run):
         assert "\x1b" not in run("query", "data/ba/p0.png", "--thumbnails", choice)[1]
 
 
-@pytest.mark.parametrize("command", [["query", "--html", "page.html"], ["classify"], ["index", "build", "data"]])
-def test_nothing_starts_torch_or_pandas(here, command):
-    barred = ["torch", "torchvision", "timm", "pytorch_lightning", "pandas", "sklearn", "scipy", "matplotlib"]
+def tool(barred, *arguments):
+    """The tool as a process that cannot import some packages."""
     code = (
         f"import sys\nsys.modules |= dict.fromkeys({barred})\n"
         "from twinfolio.cli import main\nsys.exit(main(sys.argv[1:]))"
     )
-    images = [] if command[0] == "index" else ["data/ba/p0.png", "data/ta/p1.png"]
     environment = os.environ | {"PYTHONPATH": str(SOURCE)}
-    done = subprocess.run(
-        [sys.executable, "-c", code, command[0], *command[1:], *images],
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("command", [["query", "--html", "page.html"], ["classify"], ["index", "build", "data"]])
+def test_nothing_starts_torch_or_pandas(here, command):
+    barred = ["torch", "torchvision", "timm", "pytorch_lightning", "pandas", "sklearn", "scipy", "matplotlib"]
+    images = [] if command[0] == "index" else ["data/ba/p0.png", "data/ta/p1.png"]
+    done = tool(barred, *command, *images)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
     assert "data/ba/p0.png" in done.stdout or "12 images" in done.stdout
 

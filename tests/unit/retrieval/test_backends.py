@@ -3,8 +3,13 @@ import pytest
 
 from twinfolio.errors import DataError, ModelError
 from twinfolio.retrieval.backends import build_backend, measured_recall, open_backend, recall_at, require_backend
+from twinfolio.retrieval.expansion import Expansion
+from twinfolio.retrieval.prepared import PreparedGallery
+from twinfolio.retrieval.recipe import Recipe
+from twinfolio.retrieval.reciprocal import Reciprocal
 from twinfolio.retrieval.scorers import DistanceScorer, WeightedScorer
 from twinfolio.retrieval.search import search
+from twinfolio.retrieval.whitening import fit_whitening
 
 DISTANCES = ("l1", "l2", "cosine")
 
@@ -88,3 +93,18 @@ def test_recall_counts_what_of_the_exact_places_was_found():
     assert recall_at(1, found, exact) == 0
     with pytest.raises(ValueError, match="k = 4"):
         recall_at(4, found, exact)
+
+
+@pytest.mark.parametrize("name", ["hnsw", "ivfpq"])
+def test_it_names_the_candidates_of_a_gallery_that_was_whitened_and_blended(name, clustered):
+    recipe = Recipe(None, fit_whitening(clustered, 12, 0.1), Expansion(3), Expansion(2), Reciprocal(5, 3, 0.3, 20))
+
+    def build(gallery):
+        return DistanceScorer(gallery, "l1", 5.0, 2.0)
+
+    gallery = PreparedGallery(recipe, clustered, np.arange(len(clustered)) // 3, build)
+    barred = [np.array([n]) for n in range(20)]
+    exact = [gallery.search(clustered[3 * n : 3 * n + 3], 10, out)[0] for n, out in enumerate(barred)]
+    gallery.near = open_backend(build_backend(name, gallery.vectors, recipe.distance("l1")), recipe.distance("l1")).near
+    found = [gallery.search(clustered[3 * n : 3 * n + 3], 10, out)[0] for n, out in enumerate(barred)]
+    assert np.mean([np.isin(a, b).mean() for a, b in zip(exact, found, strict=True)]) > 0.9

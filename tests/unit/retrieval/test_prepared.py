@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from twinfolio.retrieval import prepared
 from twinfolio.retrieval.expansion import Expansion
 from twinfolio.retrieval.prepared import NOTHING, PreparedGallery, RecipeScores
 from twinfolio.retrieval.recipe import Recipe
 from twinfolio.retrieval.reciprocal import Reciprocal, jaccard_similarity
 from twinfolio.retrieval.scorers import build_scorer, unit_rows
+from twinfolio.retrieval.search import candidates
 from twinfolio.retrieval.whitening import fit_whitening
 
 WIDTH = 6
@@ -216,7 +218,7 @@ def test_an_approximate_index_may_name_the_candidates():
 
     def near(query, places):
         asked.append(places)
-        rows = gallery._exact(query, places)
+        rows = candidates(gallery.scorer, query, places)
         rows[:, -1] = -1
         return rows
 
@@ -232,3 +234,35 @@ def test_memory_counts_what_stays():
     assert plain == vectors.nbytes
     assert augmented == 2 * vectors.nbytes + len(TILES) * 3 * 16
     assert case("whitening")[0].nbytes == len(OWNER) * 4 * 4 + WIDTH * 4 * 5
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("small", [True, False])
+def test_everything_has_the_scores_of_evaluation_whatever_the_gallerys_size(name, small, monkeypatch):
+    gallery, _ = case(name, "distance", "l2", unit=False)
+    monkeypatch.setattr(prepared, "SMALL", prepared.SMALL if small else 0)
+    tiles, barred = draw(2, 11, unit=False), np.array([1, 4])
+    images, scores = gallery.everything(tiles, 2, barred)
+    assert sorted([*images, *barred]) == list(range(len(TILES)))
+    ranked = RecipeScores(gallery, tiles, np.zeros(2, np.int64), [barred])
+    assert scores == pytest.approx(ranked(np.zeros(1, np.int64), images)[0], abs=2e-5)
+
+
+@pytest.mark.parametrize("name", ["plain", "augmentation", "all"])
+def test_no_tile_can_hide_an_image_that_is_near_by_its_mean(name):
+    """Rows of one image fill the first places; the others are found by their means all the same."""
+    vectors, owner = draw(400, 3), np.repeat(np.arange(200), 2)
+    recipe, build = RECIPES[name](vectors), head("distance", "cosine")
+    gallery, tiles = PreparedGallery(recipe, vectors, owner, build), draw(3, 9)
+    scores = RecipeScores(gallery, tiles, np.zeros(3, np.int64), [NOTHING])(np.zeros(1, np.int64), np.arange(200))[0]
+    first, best = gallery.search(tiles, 5)
+    assert scores[first] == pytest.approx(np.sort(scores)[::-1][:5], abs=2e-5)
+    assert best == pytest.approx(scores[first], abs=2e-5)
+
+
+def test_blending_in_blocks_is_blending_at_once(monkeypatch):
+    whole = case("augmentation")[0]
+    monkeypatch.setattr(prepared, "_CELLS", 1)
+    parts = case("augmentation")[0]
+    assert parts.lists.tolist() == whole.lists.tolist()
+    assert parts.vectors == pytest.approx(whole.vectors, abs=1e-5)

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from twinfolio.data.store_plan import Rendering
+from twinfolio.retrieval.recipe import Recipe
 
 
 class MeanColour:
@@ -13,7 +14,12 @@ class MeanColour:
     fingerprint = "weights"
     config = {"distance": "l2", "head": "distance"}  # noqa: RUF012
     rendering = Rendering(size=32)
+    recipe = Recipe()
+    distance = "l2"
     largest = 0
+
+    def embed_views(self, rows):
+        return self.embed(rows)
 
     def embed(self, rows):
         type(self).largest = max(self.largest, len(rows))

@@ -8,17 +8,26 @@ from hypothesis import strategies as st
 from twinfolio.errors import DataError
 from twinfolio.evaluation.calibration import Calibrator
 from twinfolio.evaluation.conformal import Conformal
+from twinfolio.retrieval import prepared
 from twinfolio.retrieval.index import Index, Provenance
+from twinfolio.retrieval.prepared import PreparedGallery
+from twinfolio.retrieval.recipe import Recipe
 from twinfolio.retrieval.rows import Rows
 from twinfolio.retrieval.scorers import DistanceScorer
-from twinfolio.serving import answers
 from twinfolio.serving.answers import Searcher
 from twinfolio.serving.certainty import Certainty, Unknown
 
 CERTAINTY = Certainty(Calibrator("logistic", (1.0, -1.0)), None, Unknown(1.0, 0.05), Conformal(0.4, 0.9, 30))
 
 
-def searcher(tiles=(1, 3, 2, 1, 1, 4), seed=0, certainty=None, backend=None):
+PLAIN = Recipe()
+
+
+def head(gallery):
+    return DistanceScorer(gallery, "l2", 3.0, 1.0)
+
+
+def searcher(tiles=(1, 3, 2, 1, 1, 4), seed=0, certainty=None, near=None, recipe=PLAIN):
     rng = np.random.default_rng(seed)
     image = np.repeat(np.arange(len(tiles)), tiles)
     rows = Rows.of(
@@ -26,7 +35,9 @@ def searcher(tiles=(1, 3, 2, 1, 1, 4), seed=0, certainty=None, backend=None):
     )
     vectors = rng.normal(size=(len(image), 5)).astype(np.float32)
     index = Index(vectors, rows, Provenance("m"), "here")
-    return Searcher(index, DistanceScorer(vectors, "l2", 3.0, 1.0), certainty, backend), vectors, image
+    gallery = PreparedGallery(recipe, vectors, rows.image_of_row, head)
+    gallery.near = near
+    return Searcher(index, gallery, certainty), vectors, image
 
 
 def brute_force(query, vectors, image):
@@ -49,7 +60,7 @@ def query(seed=5, tiles=3):
 def test_answers_and_classes_are_those_of_a_full_scan(tiles, query_tiles, k, seed, small):
     ask, vectors, image = searcher(tuple(tiles), seed, CERTAINTY)
     means = brute_force(query(seed + 1, query_tiles), vectors, image)
-    with mock.patch.object(answers, "SMALL", answers.SMALL if small else 0):
+    with mock.patch.object(prepared, "SMALL", prepared.SMALL if small else 0):
         reply = ask.ask(query(seed + 1, query_tiles), k)
     assert [answer.image_id for answer in reply.answers] == [f"leaf {i:02}" for i in np.argsort(-means)[:k]]
     assert [answer.score for answer in reply.answers] == pytest.approx(np.sort(means)[::-1][:k], abs=1e-4)
@@ -105,34 +116,26 @@ def test_nothing_is_left_where_the_only_image_is_the_query():
 def test_near_ties_are_in_the_order_of_ids():
     rows, vectors = searcher((1,) * 40)[0].index.rows, np.ones((40, 5), np.float32)
     shuffled = rows[np.random.default_rng(0).permutation(40)]
-    ask = Searcher(Index(vectors, shuffled, Provenance("m"), "here"), DistanceScorer(vectors, "l2", 3.0, 1.0))
+    gallery = PreparedGallery(PLAIN, vectors, shuffled.image_of_row, head)
+    ask = Searcher(Index(vectors, shuffled, Provenance("m"), "here"), gallery)
     assert [answer.image_id for answer in ask.ask(vectors[:1], 3).answers] == ["leaf 00", "leaf 01", "leaf 02"]
-
-
-class Lazy:
-    """An approximate search that knows of every second row only."""
-
-    candidates_a_place = 10
-
-    def __init__(self, scorer):
-        self.scorer = scorer
-
-    def candidates(self, queries, places):
-        rows = np.argsort(-self.scorer.pairwise(queries), axis=1)[:, :places]
-        return np.where(rows % 2 == 0, rows, -1)
 
 
 def test_an_approximate_search_is_scored_again_exactly():
     ask, vectors, image = searcher((1,) * 30)
-    fast = searcher((1,) * 30, backend=Lazy(ask.scorer))[0]
+
+    def near(queries, places):
+        """Knows of every second row only."""
+        rows = np.argsort(-ask.gallery.scorer.pairwise(queries), axis=1)[:, :places]
+        return np.where(rows % 2 == 0, rows, -1)
+
+    fast = searcher((1,) * 30, near=near)[0]
     means = brute_force(query(tiles=1), vectors, image)
     order = [i for i in np.argsort(-means) if i % 2 == 0]
     assert [answer.image_id for answer in fast.ask(query(tiles=1), 3).answers] == [f"leaf {i:02}" for i in order[:3]]
 
 
-def test_k_below_one_and_an_empty_index_say_so():
+def test_k_below_one_says_so():
     ask, vectors, _ = searcher()
     with pytest.raises(DataError, match="k = 0"):
         ask.ask(vectors[:1], 0)
-    with pytest.raises(DataError, match="is empty"):
-        Searcher(Index(vectors[:0], Rows.of([]), Provenance("m"), "here"), ask.scorer)

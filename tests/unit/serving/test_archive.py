@@ -3,7 +3,8 @@ import pytest
 
 from twinfolio.errors import DataError, ModelError
 from twinfolio.retrieval.cache import EmbeddingCache
-from twinfolio.retrieval.index import read_index
+from twinfolio.retrieval.index import Index, Provenance, read_index
+from twinfolio.retrieval.rows import Rows
 from twinfolio.serving import archive
 
 
@@ -54,7 +55,7 @@ def test_images_are_added_replaced_and_removed(folder, embed, program, tmp_path,
     assert index.rows.n_images == 8
     assert index.provenance.left_out == {"leaves/codex 0/broken.jpg": "not an image"}
     assert set(index.provenance.sources) == {"leaves", "more"}
-    assert archive.remove(tmp_path / "i", ["leaves/codex 1/*", "more/*"]) == 4
+    assert archive.remove(tmp_path / "i", ["leaves/codex 1/*", "more/*"], program) == 4
     assert read_index(tmp_path / "i").rows.n_images == 4
 
 
@@ -120,9 +121,9 @@ def test_a_bad_pattern_is_one_line(folder, embed, pattern, message):
 def test_removing_nothing_or_everything_is_refused(folder, embed, program, tmp_path):
     archive.build(tmp_path / "i", embed(folder), program)
     with pytest.raises(DataError, match="no image is called nothing"):
-        archive.remove(tmp_path / "i", ["nothing"])
+        archive.remove(tmp_path / "i", ["nothing"], program)
     with pytest.raises(DataError, match="no image would be left"):
-        archive.remove(tmp_path / "i", ["*"])
+        archive.remove(tmp_path / "i", ["*"], program)
 
 
 def test_an_index_of_another_model_takes_nothing(folder, embed, program, tmp_path):
@@ -139,3 +140,8 @@ def test_equal_images_are_embedded_once_and_both_indexed(tmp_path, save, embed):
     assert embedded.computed == 1
     assert list(embedded.rows.image_id) == ["twins/a.png", "twins/b.png"]
     assert np.array_equal(*embedded.vectors)
+
+
+def test_an_empty_index_cannot_be_searched(program):
+    with pytest.raises(DataError, match="is empty"):
+        archive.prepare(Index(np.empty((0, 3), np.float32), Rows.of([]), Provenance("m"), "here"), program)

@@ -63,7 +63,7 @@ def test_embeddings_come_in_order_in_batches_and_say_why_one_is_missing(tmp_path
     paths = [save(tmp_path / f"{n:03}.png", n) for n in range(40)]
     paths[5].write_text("no image")
     save(paths[20], None)
-    found = list(embed_all(paths, program))
+    found = list(embed_all(paths, program.rendering, program.embed))
     assert [one.path for one in found] == paths
     assert {one.path.name: one.reason for one in found if one.reason} == {
         "005.png": "not an image", "020.png": "its embedding is NaN or infinite",
@@ -75,4 +75,4 @@ def test_embeddings_come_in_order_in_batches_and_say_why_one_is_missing(tmp_path
 
 
 def test_no_file_gives_no_embedding(program):
-    assert list(embed_all([], program)) == []
+    assert list(embed_all([], program.rendering, program.embed)) == []

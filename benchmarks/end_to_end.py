@@ -104,10 +104,15 @@ def write_model(scratch: Path) -> Path:
     """A model folder as the stage ``evaluate`` writes it, of the default trunk; see the head of this file."""
     import pandas as pd
 
+    from twinfolio.assessment.calibration import Calibration
     from twinfolio.assessment.model_folder import write_model_folder
+    from twinfolio.assessment.searched import SearchSetting
     from twinfolio.data.store import StoreInfo
+    from twinfolio.evaluation.calibration import Calibrator
+    from twinfolio.evaluation.conformal import Conformal
     from twinfolio.models.bundle import load_model, save_model
     from twinfolio.models.embedder import build_class_layer, build_siamese
+    from twinfolio.retrieval.recipe import Recipe
     from twinfolio.serving.program import load_program
     from twinfolio.serving.reading import embed_all
 
@@ -119,9 +124,9 @@ def write_model(scratch: Path) -> Path:
     table = pd.DataFrame({"image_id": names, "tile": 0, "label": [f"hand {n % 100}" for n in range(GALLERY)]})
     info = StoreInfo(3, ["a", "b"], {}, "none", "pad", False, "pages", 224, 3.0, 6)
     folder, empty = scratch / "outputs/evaluate/model", np.zeros((GALLERY, width), np.float32)
-    write_model_folder(
-        folder, bundle=scratch / "bundle", info=info, threshold={"threshold": 0.0}, embeddings=empty, gallery=table
-    )
+    odds = Calibration(Calibrator("logistic", (1.0, 0.0)), 0.5, {}, None, 0.0, 0.05, Conformal(0.5, 0.9, 1))
+    setting = SearchSetting(Recipe(), 0.0, odds)
+    write_model_folder(folder, bundle=scratch / "bundle", info=info, setting=setting, embeddings=empty, gallery=table)
     if not (scratch / "data").exists():
         write_photo(scratch)
     program, files = load_program(folder), sorted((scratch / "data").rglob("*.jpg"))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from _stage import Stage
+from twinfolio.assessment.champion import EMBEDDINGS
+from twinfolio.assessment.judgement import Resampling
+from twinfolio.assessment.scene import Scene, open_scene
 from twinfolio.assessment.systems import REFIT, System, comparable_systems, pick_device, trained_system
 from twinfolio.data.store import read_info
 
@@ -26,6 +30,15 @@ def load_systems(stage: Stage) -> list[System]:
         channels=read_info(STORE).channels,
         device=pick_device(stage.params.trainer.accelerator),
     )
+
+
+def test_scene(stage: Stage, systems: Sequence[System], champion: str) -> Scene:
+    """Test and what it is held against; the champion's gallery is embedded by the model that ``refit`` left."""
+    embeddings = {one.name: COMPARED / EMBEDDINGS / f"{one.name}.npz" for one in systems}
+    embeddings[champion] = FINAL / "embeddings.npz"
+    params = stage.params.evaluate
+    resampling = Resampling(params.bootstrap, params.seed, params.confidence)
+    return open_scene(STORE, embeddings, params.positives_per_query, params.min_positives, resampling)
 
 
 def tested_systems(stage: Stage) -> list[System]:

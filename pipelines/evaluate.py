@@ -6,14 +6,12 @@ from pathlib import Path
 
 from _registration import register
 from _stage import ROOT, Stage, run_stage
-from _systems import CALIBRATED, COMPARED, FINAL, MODELS, STORE, tested_systems
-from twinfolio.assessment.champion import EMBEDDINGS, read_champion
+from _systems import CALIBRATED, COMPARED, FINAL, MODELS, STORE, test_scene, tested_systems
+from twinfolio.assessment.champion import read_champion
 from twinfolio.assessment.evaluate import evaluate_systems
 from twinfolio.assessment.explanation import explain_answers
-from twinfolio.assessment.judgement import Resampling
-from twinfolio.assessment.model_folder import write_model_folder
+from twinfolio.assessment.model_folder import gallery_table, write_model_folder
 from twinfolio.assessment.neighbour_bench import head_builder
-from twinfolio.assessment.scene import open_scene
 from twinfolio.assessment.searched import read_setting
 from twinfolio.assessment.systems import REFIT, pick_device
 from twinfolio.data.manifest import read_manifest
@@ -28,10 +26,7 @@ MANIFEST = Path("outputs/split/manifest.csv")
 def main(stage: Stage) -> None:
     params, champion = stage.params.evaluate, read_champion(COMPARED)
     systems, best = tested_systems(stage), REFIT if stage.params.train.refit else champion.distance
-    embeddings = {one.name: COMPARED / EMBEDDINGS / f"{one.name}.npz" for one in systems}
-    resampling = Resampling(params.bootstrap, params.seed, params.confidence)
-    scene = open_scene(STORE, embeddings | {best: FINAL / "embeddings.npz"}, params.positives_per_query,
-                       params.min_positives, resampling)  # fmt: skip
+    scene = test_scene(stage, systems, best)
     evaluation = evaluate_systems(
         systems,
         scene,
@@ -51,7 +46,14 @@ def main(stage: Stage) -> None:
     circumstances = Circumstances(champion, stage.params.split.protocol, uses, confidence=params.confidence)
     write_evaluation(evaluation, explanation, circumstances, stage.report_dir)
     folder = stage.output_dir / "model"
-    write_model_folder(folder, FINAL / "model", scene, evaluation.searched, read_manifest(MANIFEST))
+    write_model_folder(
+        folder,
+        bundle=FINAL / "model",
+        info=scene.info,
+        setting=evaluation.searched.setting,
+        embeddings=evaluation.searched.gallery_vectors,
+        gallery=gallery_table(scene, read_manifest(MANIFEST)),
+    )
     pretrained = bool(read_config(folder)["pretrained"])
     register(stage, folder, scene.info, compared=COMPARED, distance=champion.distance, pretrained=pretrained)
 

@@ -30,7 +30,7 @@ from twinfolio.errors import ModelError
 
 if TYPE_CHECKING:
     from twinfolio.assessment.scene import Scene
-    from twinfolio.assessment.searched import Searched
+    from twinfolio.assessment.searched import SearchSetting
     from twinfolio.data.store import StoreInfo
     from twinfolio.models.bundle import Model
 
@@ -82,20 +82,29 @@ def gallery_table(scene: Scene, manifest: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)[list(GALLERY_COLUMNS)]
 
 
-def write_model_folder(folder: Path, bundle: Path, scene: Scene, searched: Searched, manifest: pd.DataFrame) -> None:
+def write_model_folder(
+    folder: Path,
+    *,
+    bundle: Path,
+    info: StoreInfo,
+    setting: SearchSetting,
+    embeddings: np.ndarray,
+    gallery: pd.DataFrame,
+) -> None:
     """Write the folder under a temporary name, then rename it; the ONNX program is checked against torch.
 
     Args:
         folder: Where; what is there is replaced.
         bundle: The champion's model folder as training wrote it.
-        scene: Knows the gallery.
-        searched: How the champion is searched.
-        manifest: Knows each image's path and content.
+        info: The store it was made from.
+        setting: How the champion is searched.
+        embeddings: float32 (R, D), under the recipe's views.
+        gallery: R rows, see ``gallery_table``.
     """
     from twinfolio.models.bundle import load_model
     from twinfolio.models.onnx_export import export_embedder
 
-    part, info, setting = folder.with_name(f".{folder.name}.part"), scene.info, searched.setting
+    part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     for name in BUNDLE_FILES:
@@ -110,8 +119,8 @@ def write_model_folder(folder: Path, bundle: Path, scene: Scene, searched: Searc
         text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         (part / f"{name}.json").write_text(text, encoding="utf-8")
     setting.recipe.save(part)
-    np.save(part / "embeddings.npy", np.ascontiguousarray(searched.gallery_vectors, np.float32), allow_pickle=False)
-    gallery_table(scene, manifest).to_csv(part / "gallery.csv", index=False, lineterminator="\n", encoding="utf-8")
+    np.save(part / "embeddings.npy", np.ascontiguousarray(embeddings, np.float32), allow_pickle=False)
+    gallery.to_csv(part / "gallery.csv", index=False, lineterminator="\n", encoding="utf-8")
     export_embedder(load_model(part), part, (info.size, info.size))
     if folder.exists():
         shutil.rmtree(folder)

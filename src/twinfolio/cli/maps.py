@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,7 @@ from twinfolio.retrieval.places import Split
 from twinfolio.retrieval.scorers import Floats
 from twinfolio.serving.program import Program
 
+_BEFORE = "The score above also counts the neighbours of both images."
 _GRADIENT = "Grad-CAM of the score, for the two tiles that match best. Orange speaks for the match, blue against it."
 
 
@@ -49,7 +52,10 @@ def _exact_explainer(program: Program, split: Split) -> Explain:
 
     def explain(query: NDArray[np.uint8], answer: NDArray[np.uint8]) -> Maps | None:
         both = places(query), places(answer)
-        return None if both[0] is None or both[1] is None else _drawn(split, query, answer, both[0], both[1])
+        if both[0] is None or both[1] is None:
+            return None
+        drawn = _drawn(split, query, answer, both[0], both[1])
+        return drawn if program.recipe.name == "plain" else replace(drawn, legend=f"{drawn.legend} {_BEFORE}")
 
     return explain
 

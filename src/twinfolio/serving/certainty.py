@@ -9,8 +9,7 @@ from pathlib import Path
 from twinfolio.errors import ModelError
 from twinfolio.evaluation.calibration import Calibrator
 from twinfolio.evaluation.conformal import Conformal
-
-CALIBRATION = "calibration.json"
+from twinfolio.serving.program import CALIBRATION
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from twinfolio.retrieval.places import Split, head_split
 from twinfolio.retrieval.recipe import ARRAYS, JSON, Recipe, load_recipe
 from twinfolio.retrieval.scorers import Floats, Scorer, build_scorer
 
+CALIBRATION = "calibration.json"
 FILES = ("model.safetensors", "model.json", "rendering.json", "classes.json", "embedder.onnx")
 BATCH = 16
 
@@ -58,9 +59,10 @@ class Program:
         """How neighbours are made better; plain where the folder is older than that choice.
 
         Raises:
-            ModelError: ``neighbours.json`` or its arrays are damaged.
+            ModelError: ``neighbours.json`` or its arrays are missing or damaged.
         """
-        return load_recipe(self.folder) if (self.folder / JSON).exists() else Recipe()
+        older = not any((self.folder / name).exists() for name in (JSON, CALIBRATION))
+        return Recipe() if older else load_recipe(self.folder)
 
     def embed(self, rows: NDArray[np.uint8]) -> Floats:
         """Embeddings (N, D) of rows (N, H, W, C) as ``rendering`` makes them: what the class layer reads."""

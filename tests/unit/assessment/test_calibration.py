@@ -119,9 +119,7 @@ def test_evidence_is_the_calibrated_best_image_of_each_class():
 
 def test_a_query_without_an_image_of_its_class_is_left_out_and_an_empty_class_has_no_evidence():
     alone = GALLERY.take(GALLERY.groups == "0/p4").join(GALLERY.take(GALLERY.labels > 0))
-    evidence = class_evidence(
-        Calibrator("logistic", (1.0, 0.0)), scores_of(noisy(QUERIES, alone, 2)), QUERIES, alone
-    )
+    evidence = class_evidence(Calibrator("logistic", (1.0, 0.0)), scores_of(noisy(QUERIES, alone, 2)), QUERIES, alone)
     of_its_page = QUERIES.groups == "0/p4"
     assert len(evidence.own) == len(QUERIES) - of_its_page.sum()
     np.testing.assert_array_equal(evidence.groups, QUERIES.groups[~of_its_page])

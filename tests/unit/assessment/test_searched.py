@@ -59,8 +59,8 @@ def test_a_plain_recipe_is_the_champion_itself(searched):
     assert found.gain[:3] == pytest.approx((0, 0, 0), abs=1e-5)
 
 
-def test_the_gain_is_the_paired_difference_to_the_champion(searched, ready):
-    found, champion, scene = searched(Recipe(whitening=fit_whitening(np.random.default_rng(0).normal(size=(9, 3)), 1)))
+def test_the_gain_is_the_paired_difference_to_the_champion(searched):
+    found, champion, _ = searched(Recipe(whitening=fit_whitening(np.random.default_rng(0).normal(size=(9, 3)), 1)))
     difference = found.judgement.average_precision - champion.average_precision
     assert np.abs(difference).max() > 0.01
     assert found.gain.difference == pytest.approx(np.nanmean(difference))

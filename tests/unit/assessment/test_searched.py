@@ -26,7 +26,7 @@ COSINE = make_systems()[1]
 @pytest.fixture
 def ready(whole_store, tmp_path):
     compared = compare_systems([COSINE], ["cosine"], whole_store, tmp_path / "e", PairSettings(), HOW)
-    return make_ready_of(COSINE, whole_store, compared, tmp_path / "e")
+    return make_ready_of(COSINE, whole_store, compared, tmp_path / "e", methods=())
 
 
 @pytest.fixture

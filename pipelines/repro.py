@@ -17,7 +17,7 @@ from pathlib import Path
 from twinfolio.exit_codes import exit_code
 from twinfolio.logging import set_up_logging
 from twinfolio.params.file import load_params
-from twinfolio.workspace import make_workspace, provide_data, stage_times
+from twinfolio.workspace import make_workspace, newest_report, provide_data, stage_times
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -49,7 +49,7 @@ def main() -> None:
     if code == 0:
         for stage, seconds, mebibytes in stage_times(workspace):
             print(f"{stage:<28} {seconds:7.1f} s {mebibytes:7.0f} MiB")
-        print(f"{time.monotonic() - started:.0f} s in all; report: {(workspace / 'reports/evaluate/report.html')}")
+        print(f"{time.monotonic() - started:.0f} s in all; report: {newest_report(workspace)}")
     sys.exit(code)
 
 

@@ -129,3 +129,9 @@ def stage_times(workspace: Path) -> list[tuple[str, float, float]]:
         stage = path.parent.relative_to(workspace / "reports").as_posix()
         rows.append((stage, float(timing["wall_s"]), float(timing["peak_memory_mib"])))
     return rows
+
+
+def newest_report(workspace: Path) -> Path | None:
+    """The ``report.html`` that was written last: that of the pipeline's last stage; None where there is none."""
+    reports = (workspace / "reports").glob("**/report.html")
+    return max(reports, key=lambda path: path.stat().st_mtime_ns, default=None)

@@ -43,6 +43,12 @@ def test_every_script_and_module_a_study_names_is_there(study):
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
+def test_no_stage_depends_on_a_pipeline_file_which_dvc_refuses(study):
+    for spec in pipeline(study)["stages"].values():
+        assert not [dep for dep in spec["deps"] if dep.endswith(("dvc.yaml", ".dvc", "dvc.lock"))]
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
 def test_no_own_stage_depends_on_a_run_file_or_a_timing(study):
     for spec in pipeline(study)["stages"].values():
         assert not [dep for dep in spec["deps"] if dep.endswith(("run.json", "timing.json"))]

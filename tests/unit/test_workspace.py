@@ -1,5 +1,6 @@
 import json
 import logging
+import os
 import shutil
 
 import pytest
@@ -8,7 +9,7 @@ import yaml
 from twinfolio.errors import DataError, ParamsError
 from twinfolio.params import Params
 from twinfolio.params.file import load_params
-from twinfolio.workspace import make_workspace, provide_data, run_dvc, stage_times
+from twinfolio.workspace import make_workspace, newest_report, provide_data, run_dvc, stage_times
 
 
 @pytest.fixture
@@ -157,3 +158,13 @@ def test_a_sample_that_cannot_be_made_ends_the_program_with_its_own_status(with_
     with pytest.raises(SystemExit) as info:
         provide_data(with_dvc)
     assert info.value.code == 2
+
+
+def test_the_newest_report_is_the_one_written_last(tmp_path):
+    assert newest_report(tmp_path) is None
+    for age, stage in enumerate(("leak_gap", "evaluate", "retrain/blocks")):
+        report = tmp_path / "reports" / stage / "report.html"
+        report.parent.mkdir(parents=True)
+        report.write_text("")
+        os.utime(report, (1000 - age, 1000 - age))
+    assert newest_report(tmp_path) == tmp_path / "reports" / "leak_gap" / "report.html"

@@ -155,6 +155,10 @@ def ece_interval(
 ) -> tuple[float, Interval]:
     """Expected calibration error with an interval from a bootstrap over groups; the bins stay as they are.
 
+    A resample adds noise to every bin, whose distance only grows by it, so that most resamples lie above the value they
+    are drawn around. The limits are therefore the basic ones (Davison & Hinkley 1997, section 5.2: percentiles mirrored
+    at the value), cut at 0 and stretched to the value where it lies outside.
+
     Args:
         probabilities: (P,).
         labels: (P,).
@@ -175,10 +179,13 @@ def ece_interval(
         for values in (array - same, np.ones(len(array)))
     )
     rows = np.concatenate([gaps, counts.sum(1, keepdims=True)], axis=1)
-    interval = bootstrap_totals(
+    low, high = bootstrap_totals(
         rows, lambda total: np.abs(total[:, :-1]).sum(1) / total[:, -1], names, n, seed, confidence
     )
-    return reliability(array, same, bins).ece, interval
+    value = reliability(array, same, bins).ece
+    return value, Interval(
+        float(np.maximum(0, np.minimum(value, 2 * value - high))), float(np.maximum(value, 2 * value - low))
+    )
 
 
 def _bins(array: Floats, bins: int) -> Integers:

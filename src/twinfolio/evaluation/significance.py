@@ -62,17 +62,27 @@ def unpaired_difference(
         n: Resamples.
         seed: Seed of the resamples.
         confidence: Coverage.
+
+    Returns:
+        The difference; its ends are NaN where a side has fewer than two groups.
     """
     means, resampled = [], []
     for number, (values, groups) in enumerate(((a, groups_a), (b, groups_b))):
         array = np.asarray(values, dtype=np.float64)
         keep = ~np.isnan(array)
+        means.append(float(array[keep].mean()) if keep.any() else float("nan"))
         rows = np.stack([array[keep], np.ones(int(keep.sum()))], axis=1)
-        totals = group_totals(rows, np.asarray(groups)[keep])
-        drawn = np.concatenate([weights @ totals for weights in group_weights(len(totals), n, seed + number)])
-        means.append(float(array[keep].mean()))
-        resampled.append(drawn[:, 0] / drawn[:, 1])
+        resampled.append(_resampled_means(rows, np.asarray(groups)[keep], n, seed + number))
     return Difference(means[0] - means[1], *percentiles(resampled[0] - resampled[1], confidence))
+
+
+def _resampled_means(rows: Floats, groups: AnyArray, n: int, seed: int) -> Floats:
+    """Means (n,) of resamples of values and ones (N, 2); NaN where there is one group or none."""
+    if len(np.unique(groups)) < 2:
+        return np.full(n, np.nan)
+    totals = group_totals(rows, groups)
+    drawn = np.concatenate([weights @ totals for weights in group_weights(len(totals), n, seed)])
+    return np.asarray(drawn[:, 0] / drawn[:, 1])
 
 
 def paired_permutation_test(a: ArrayLike, b: ArrayLike, groups: ArrayLike, n: int = 10_000, seed: int = 0) -> float:

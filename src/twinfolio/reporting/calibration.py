@@ -76,7 +76,9 @@ def check_chapter(searched: Searched, report_dir: Path) -> Chapter:
 
 def _unknown_text(calibration: Calibration, unknown: Mapping[str, float]) -> str:
     def shown(key: str) -> str:
-        return f"{unknown[key]:.3f} ({unknown[f'{key}_low']:.3f} to {unknown[f'{key}_high']:.3f})"
+        low, high = unknown[f"{key}_low"], unknown[f"{key}_high"]
+        ends = "no interval: a single class" if low != low else f"{low:.3f} to {high:.3f}"
+        return f"{unknown[key]:.3f} ({ends})"
 
     return (
         f"{unknown['n_unknown']:.0f} images of {unknown['n_unknown_classes']:.0f} classes were held out of training "

@@ -23,8 +23,9 @@ def write_readiness(ready: Readiness, output_dir: Path, report_dir: Path) -> Non
     """
     output_dir.mkdir(parents=True, exist_ok=True)
     write_ablation(ready.ablation, output_dir, report_dir)
-    write_json(output_dir / CALIBRATION, ready.calibration.to_json())
-    write_json(output_dir / THRESHOLD, {"threshold": ready.threshold, "recipe": ready.ablation.kept.recipe.name})
+    threshold = {"threshold": ready.threshold, "recipe": ready.ablation.kept.recipe.name}
+    for name, values in ((CALIBRATION, ready.calibration.to_json()), (THRESHOLD, threshold)):
+        write_json(output_dir / name, values, digits=None)
     fits = ready.calibration
     losses = {f"val/calibration/log_loss_{method}": loss for method, loss in fits.losses.items()}
     fitted = {"val/calibration/prior": fits.prior, "val/calibration/unknown_threshold": fits.unknown}

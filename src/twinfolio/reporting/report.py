@@ -64,8 +64,8 @@ class Chapter:
 
 
 def headline(name: str, value: float, low: float, high: float) -> Headline:
-    """A number with its interval."""
-    return Headline(name, f"{value:.3f}", f"{low:.3f} to {high:.3f}")
+    """A number with its interval; the ends are left out where there is none."""
+    return Headline(name, f"{value:.3f}", "" if low != low else f"{low:.3f} to {high:.3f}")
 
 
 def brief(table: pd.DataFrame) -> pd.DataFrame:

@@ -90,7 +90,7 @@ def _read(folder: Path, name: str) -> dict[str, Any]:
 
 
 def _cell(values: Mapping[Any, Any], key: str) -> str:
-    """``.912 (.880-.941)``, or an em dash where the number does not exist."""
+    """``.912 (.880-.941)``, or a dash where the number does not exist."""
     if pd.isna(values.get(key)):
         return "-"
     low, high = values.get(f"{key}_low"), values.get(f"{key}_high")

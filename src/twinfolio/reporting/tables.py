@@ -32,15 +32,21 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file with sorted keys, two blanks of indent and floats of six digits after the point.
+def write_json(path: Path, value: Any, digits: int | None = DIGITS) -> None:
+    """Write a JSON file with sorted keys, two blanks of indent and floats of ``digits`` digits after the point.
 
     NumPy scalars become numbers. A number that is not finite becomes null: JSON has no word for it.
+
+    Args:
+        path: The file.
+        value: What it holds.
+        digits: None keeps floats as they are, for what is computed with again: a threshold rounded down lets in what
+            it was to keep out.
 
     Raises:
         TypeError: A value has no JSON form.
     """
-    text = json.dumps(_plain(value), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(_plain(value, digits), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     with replacing(path) as temporary:
         temporary.write_text(f"{text}\n", encoding="utf-8")
 
@@ -69,15 +75,17 @@ def write_table(path: Path, table: pd.DataFrame, digits: int = DIGITS) -> None:
         table.to_csv(temporary, index=False, float_format=f"%.{digits}f", lineterminator="\n", encoding="utf-8")
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, digits: int | None) -> Any:
     """Rounded numbers, strings, lists and dicts out of what NumPy and tuples bring along."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item, digits) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [_plain(item, digits) for item in value]
     if hasattr(value, "tolist"):
-        return _plain(value.tolist())
+        return _plain(value.tolist(), digits)
     if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
         # adding 0.0 turns -0.0 into 0.0, which would be two spellings of one number
-        return round(value, DIGITS) + 0.0 if math.isfinite(value) else None
+        return (value if digits is None else round(value, digits)) + 0.0
     return value

@@ -41,7 +41,21 @@ def write_split(folder, pages, *, copies=0, lent=(), tiled=(), seed=0):
     pd.DataFrame(rows, columns=columns).to_csv(folder / "index.csv", index=False)
 
 
-def write_info(root):
+def write_unknown(root, *, strange=True):
+    """Four held-out classes with names of their own: complementary colours, or the same as the known ones."""
+    folder = root / "unknown"
+    write_split(folder, range(2), tiled=("tha",), seed=4)
+    index = pd.read_csv(folder / "index.csv")
+    for column in ("image_id", "label", "group", "cluster"):
+        index[column] = "un" + index[column]
+    index.to_csv(folder / "index.csv", index=False)
+    np.save(folder / "labels.npy", np.load(folder / "labels.npy") + len(CLASSES))
+    if strange:
+        np.save(folder / "images.npy", 220 - np.minimum(np.load(folder / "images.npy"), 220))
+    write_info(root, unknown_classes=[f"un{name}" for name in CLASSES])
+
+
+def write_info(root, **others):
     info = {
         "channels": 3,
         "classes": CLASSES,
@@ -54,7 +68,7 @@ def write_info(root):
         "tile_above": 3.0,
         "tiles": 2,
     }
-    (root / "store.json").write_text(json.dumps(info))
+    (root / "store.json").write_text(json.dumps(info | others))
 
 
 @pytest.fixture

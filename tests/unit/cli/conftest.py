@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from twinfolio.cli import main
+from twinfolio.retrieval.recipe import Recipe
 
 CLASSES = ["alif", "ba", "ta"]
 
@@ -106,6 +107,7 @@ def write_calibration(model):
         "conformal": {"cut": 0.4, "coverage": 0.9, "n": 12},
     }
     (model / "calibration.json").write_text(json.dumps(values))
+    Recipe().save(model)
 
 
 @pytest.fixture

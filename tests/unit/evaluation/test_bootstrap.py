@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score
 
-from twinfolio.evaluation import significance
+from twinfolio.evaluation import bootstrap
 from twinfolio.evaluation.bootstrap import (
     bootstrap_interval,
     bootstrap_macro,
@@ -76,7 +76,8 @@ def test_queries_that_do_not_count_are_left_out(sample):
 def test_blocks_of_resamples_do_not_change_the_interval(sample, monkeypatch):
     values, groups = sample
     whole = bootstrap_interval(values, groups, 50)
-    monkeypatch.setattr(significance, "_BLOCK_CELLS", 40)
+    monkeypatch.setattr(bootstrap, "_BLOCK_CELLS", 40)
+    assert len(list(bootstrap.group_weights(12, 50, 0))) > 10
     assert bootstrap_interval(values, groups, 50) == pytest.approx(whole)
 
 

@@ -103,7 +103,7 @@ def test_the_threshold_keeps_its_rate_and_the_next_lower_score_would_not(seed, r
     assert (strangers >= lower.max()).mean() > rate
 
 
-def test_a_resample_is_the_error_of_the_pairs_it_drew():
+def test_the_limits_mirror_the_errors_of_the_pairs_each_resample_drew():
     scores, labels = pairs(120, seed=5)
     probabilities, groups = 1 / (1 + np.exp(-scores)), np.arange(120) // 4
     value, interval = ece_interval(probabilities, labels, groups, n=300, bins=4)
@@ -115,8 +115,24 @@ def test_a_resample_is_the_error_of_the_pairs_it_drew():
         bins = np.searchsorted(edges, probabilities[rows], side="right")
         gaps = [abs((probabilities[rows] - labels[rows])[bins == b].sum()) for b in range(4)]
         slow.append(sum(gaps) / len(rows))
-    assert interval == pytest.approx(np.quantile(slow, [0.025, 0.975]))
+    low, high = np.quantile(slow, [0.025, 0.975])
+    assert low < value < high
+    assert interval == pytest.approx((max(0, 2 * value - high), 2 * value - low))
     assert value == pytest.approx(reliability(probabilities, labels, 4).ece)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_honest_error_lies_inside_its_interval_though_resamples_lie_above_it(seed):
+    scores, labels = pairs(120, seed=seed)
+    value, interval = ece_interval(1 / (1 + np.exp(1 - 2 * scores)), labels, np.arange(120) // 4, n=100)
+    assert 0 <= interval.low <= value <= interval.high < 0.3
+    assert interval.low < 0.05  # the truth is 0
+
+
+def test_one_group_gives_no_interval_of_the_error():
+    value, interval = ece_interval([0.2, 0.9], [False, True], ["a", "a"])
+    assert value > 0
+    assert np.isnan(interval).all()
 
 
 @given(p=st.floats(0.01, 0.99), prior=st.floats(0.05, 0.95), other=st.floats(0.05, 0.95))

@@ -78,3 +78,12 @@ def test_the_gap_of_two_samples_is_the_difference_of_their_own_resamples():
         for _ in range(4000)
     ]
     assert (found.low, found.high) == pytest.approx(np.quantile(slow, [0.025, 0.975]), abs=0.08)
+
+
+def test_a_side_without_two_groups_gives_no_interval_of_the_difference():
+    many = np.arange(10) % 5
+    one = unpaired_difference(np.arange(10.0), many, np.full(4, 2.0), np.zeros(4), n=100)
+    assert one.difference == 2.5
+    assert np.isnan([one.low, one.high]).all()
+    none = unpaired_difference(np.arange(10.0), many, np.full(4, np.nan), np.arange(4), n=100)
+    assert np.isnan(none).all()

@@ -40,6 +40,11 @@ def test_an_empty_file_means_the_defaults():
         ({"siamese": {"pairs": "episodes"}}, ["episodes", "supcon"]),
         ({"calibrate": {"neighbours": {"methods": ["magic"]}}}, ["calibrate.neighbours.methods", "magic", "whitening"]),
         ({"calibrate": {"neighbours": {"latency_ms": 0.0}}}, ["calibrate.neighbours.latency_ms = 0.0"]),
+        ({"calibrate": {"false_match_rate": 0.0}}, ["calibrate.false_match_rate = 0.0"]),
+        ({"calibrate": {"coverage": 1.0}}, ["calibrate.coverage = 1.0"]),
+        ({"calibrate": {"folds": 1}}, ["calibrate.folds = 1"]),
+        ({"calibrate": {"bootstrap": 50}}, ["calibrate.bootstrap = 50"]),
+        ({"compare": {"neighbours": {}}}, ["compare.neighbours"]),
         ({"calibrate": {"neighbours": {"dims": []}}}, ["calibrate.neighbours.dims"]),
         ({"calibrate": {"neighbours": {"crop": [1.5]}}}, ["calibrate.neighbours.crop"]),
         (

@@ -62,11 +62,11 @@ def test_the_chapter_shows_costs_in_steps_and_names_what_is_kept(tmp_path, ablat
 
 def test_a_report_says_where_nothing_is_kept_and_why_more_is_not(ablation):
     assert "plain ranking is kept" in verdict(ablate(bench_of(drowned), grid(), 50.0))
-    chance = replace(ablation, over_best=Contrast(0.01, -0.02, 0.04, 0.5))
+    chance = replace(ablation, over_best=Contrast(0.01, -0.02, 0.04, 0.5, 0.5, 3, 2))
     assert chance.kept.method != "together"
     assert "together are not kept: over the best alone they change mAP by +0.0100 (-0.0200 to 0.0400)" in verdict(
         chance
     )
-    sure = replace(ablation, over_best=Contrast(0.03, 0.02, 0.04, 0.01))
+    sure = replace(ablation, over_best=Contrast(0.03, 0.02, 0.04, 0.01, 0.02, 7, 3))
     assert sure.kept.method == "together"
     assert "not kept" not in verdict(sure)

@@ -1,7 +1,9 @@
 import json
+import re
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from tests.unit.assessment import conftest as tiny
 from twinfolio.assessment.champion import Champion
@@ -11,6 +13,8 @@ from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.scene import open_scene
 from twinfolio.evaluation.verification import check_identity
 from twinfolio.reporting.evaluation import Circumstances, write_evaluation
+from twinfolio.reporting.leak_study import HEADLINES, TABLED
+from twinfolio.reporting.results import CALIBRATION, LEAK, UNKNOWN
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +26,7 @@ def report(tmp_path_factory):
     how, systems = Resampling(n=100), tiny.make_systems()
     compared = compare_systems(systems, ["l1", "cosine"], root / "store", root / "e", PairSettings(), how)
     setting = tiny.setting_of(tiny.make_ready_of(systems[1], root / "store", compared, root / "e"))
+    tiny.write_unknown(root / "store")
     embeddings = {system.name: root / "e" / f"{system.name}.npz" for system in systems}
     evaluation = evaluate_systems(
         systems,
@@ -59,7 +64,18 @@ def test_two_writings_agree_byte_by_byte(report):
         "search/mAP",
         "calibration/ece",
         "calibration/ece_answers",
+        "calibration/ece_before",
+        "calibration/ece_balanced",
+        "calibration/ece_classes",
         "calibration/coverage",
+        "calibration/set_size",
+        "unknown/auroc",
+        "unknown/false_match_rate",
+        "unknown/known_accepted",
+        "unknown/known_identified",
+        "leak_gap/mAP_excluded",
+        "leak_gap/P@1_gap",
+        "search/mAP_gain",
         "retrieval/P@1",
         "retrieval/r_precision",
         "retrieval/MRR",
@@ -76,6 +92,57 @@ def test_two_writings_agree_byte_by_byte(report):
 def test_every_headline_has_its_interval(report, key):
     metrics = metrics_of(report)
     assert metrics[f"test/{key}_low"] <= metrics[f"test/{key}"] <= metrics[f"test/{key}_high"]
+
+
+@pytest.mark.parametrize("key", sorted(TABLED.values()))
+def test_every_number_of_the_leak_study_exists(report, key):
+    if not key.startswith("test/classification/"):  # of the classifier, which is none of these systems
+        assert key in metrics_of(report)
+
+
+def test_results_copy_only_keys_that_evaluation_writes(report):
+    metrics = metrics_of(report)
+    shown = [key for _, key in (*LEAK, *CALIBRATION, *UNKNOWN)]
+    assert [key for key in shown if key not in metrics] == []
+
+
+def test_per_query_rows_have_the_columns_the_leak_study_resamples(report):
+    table, metrics = pd.read_csv(report / "a" / "per_query.csv"), metrics_of(report)
+    assert {"query", "label", "group", "AP", "P@1", "AP_l1", "AP_cosine"} <= set(table)
+    assert len(table) == 24
+    assert table["AP"].mean() == pytest.approx(metrics["test/retrieval/mAP"], abs=1e-5)
+    assert table["P@1"].mean() == pytest.approx(metrics["test/retrieval/P@1"], abs=1e-5)
+    assert set(HEADLINES.values()) - set(table) == {"classified"}  # of the classifier
+
+
+def test_leak_gap_and_bins_are_tables_of_their_own(report):
+    leaks = pd.read_csv(report / "a" / "leak_gap.csv")
+    assert leaks["system"].tolist() == ["l1", "cosine", "colour_histogram"]
+    assert set(pd.read_csv(report / "a" / "calibration.csv")["pairs"]) >= {"ece", "ece_answers", "ece_balanced"}
+
+
+@pytest.mark.parametrize("name", ["systems", "reliability", "roc_pr", "cmc", "per_class", "sheet"])
+def test_every_figure_opens(report, name):
+    assert min(Image.open(report / "a" / "figures" / f"{name}.png").size) > 100
+
+
+def test_chapters_follow_each_other_and_say_that_nothing_could_be_explained(report):
+    html = (report / "a" / "report.html").read_text()
+    headings = re.findall("<h2>(.*?)</h2>", html)
+    assert headings == [
+        "What these numbers rest on",
+        "Systems side by side",
+        "Retrieval",
+        "Leak gap: the own page in the archive",
+        "Better neighbours without training",
+        "Verification",
+        "Calibration and unknown classes",
+        "Why these two match",
+        "Classification",
+    ]
+    assert "nothing to explain" in html
+    assert "24 images of 4 classes were held out of training" in html
+    assert (report / "a" / "faithfulness.csv").read_text() == "kind\n"
 
 
 def test_verification_numbers_follow_from_the_printed_counts(report):

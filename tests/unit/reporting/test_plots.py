@@ -9,6 +9,7 @@ from twinfolio.reporting.plots import (
     plot_history,
     plot_intervals,
     plot_per_class,
+    plot_reliability,
     plot_roc_and_pr,
 )
 
@@ -43,7 +44,12 @@ def draw_per_class(path, shift=0.0):
     plot_per_class(path, ["a", "b", "c"], {"F1": np.array([0.5, 0.2, 1.0 - shift]), "AP": np.array([0.5, 0.3, np.nan])})
 
 
-FIGURES = [draw_history, draw_intervals, draw_curves, draw_cmc, draw_confusion, draw_per_class]
+def draw_reliability(path, shift=0.0):
+    bins = (np.array([0.1, 0.5, 0.9]), np.array([0.2, 0.4 + shift, 0.95]), np.array([100, 20, 1]))
+    plot_reliability(path, {"all pairs": bins, "one bin": tuple(part[:1] for part in bins)})
+
+
+FIGURES = [draw_history, draw_intervals, draw_curves, draw_cmc, draw_confusion, draw_per_class, draw_reliability]
 
 
 @pytest.mark.parametrize("draw", FIGURES)
@@ -74,3 +80,13 @@ def test_a_matrix_of_a_hundred_classes_stays_a_figure_of_bounded_size(tmp_path):
 def test_a_history_with_losses_alone_is_drawn(tmp_path):
     plot_history(tmp_path / "a.png", pd.DataFrame({"train_loss": [1.0, 0.5]}))
     assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_value_that_does_not_exist_leaves_its_place_empty(tmp_path):
+    nothing = (float("nan"),) * 3
+    plot_intervals(tmp_path / "a.png", {"mAP": {"l1": (0.5, 0.4, 0.6), "l2": nothing}})
+    plot_intervals(tmp_path / "b.png", {"mAP": {"l1": (0.5, 0.4, 0.6), "l2": (0.5, 0.4, 0.6)}})
+    first, second = (Image.open(tmp_path / name).convert("L") for name in ("a.png", "b.png"))
+    assert first.size == second.size
+    assert np.mean(first) > np.mean(second)

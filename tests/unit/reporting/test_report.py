@@ -30,6 +30,10 @@ def test_headlines_come_first_and_carry_their_interval(tmp_path):
     assert html.index("0.912") < html.index("0.900 to 0.920") < html.index("later")
 
 
+def test_a_headline_without_an_interval_claims_none():
+    assert headline("mAP", 0.5, float("nan"), float("nan")).below == ""
+
+
 def test_text_of_users_is_escaped(tmp_path):
     table = pd.DataFrame({"class": ["<script>alert(1)</script>"], "n": [3], "f1": [0.5], "none": [float("nan")]})
     html = page(tmp_path, notes=["a & b"], tables=[("t", table)])

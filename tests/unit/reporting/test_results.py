@@ -1,9 +1,10 @@
 import json
+import shutil
 
 import pytest
 
 from twinfolio.errors import DataError
-from twinfolio.reporting.results import results_page
+from twinfolio.reporting.results import CALIBRATION, LEAK, UNKNOWN, results_page
 
 SYSTEMS = (
     "system,pretrained,mAP,mAP_low,mAP_high,P@1,P@1_low,P@1_high,accuracy,accuracy_low,accuracy_high,"
@@ -31,6 +32,8 @@ def workspace(tmp_path):
     counts = {"images": 10, "classes": 2, "groups": 5, "train": 6, "val": 2, "within_group": 1, "test": 2}
     write(tmp_path / "reports/split/metrics.json", counts | {"classes_with_test": 2})
     metrics = {"test/retrieval/mAP": 0.9, "test/retrieval/mAP_low": 0.8, "test/retrieval/mAP_high": 0.95}
+    metrics |= {"test/calibration/ece_answers": 0.0312, "test/calibration/ece_answers_low": 0.01}
+    metrics |= {"test/calibration/ece_answers_high": 0.05, "test/calibration/set_size": 1.5}
     metrics |= {"test/leak_gap/mAP_gap": 0.1, "test/leak_gap/mAP_gap_low": 0.05, "test/leak_gap/mAP_gap_high": 0.2}
     write(tmp_path / "reports/evaluate/metrics.json", metrics)
     write(tmp_path / "reports/evaluate/systems.csv", SYSTEMS)
@@ -58,6 +61,25 @@ def test_the_page_says_how_often_test_was_scored_and_that_the_champion_ties(work
     page = results_page({"sample": workspace}, "Introduction.")
     assert "This test split was scored 2 times." in page
     assert "l1, a tie with l2" in page
+
+
+def test_leak_calibration_and_unknown_classes_have_a_table_each_with_a_row_a_workspace(workspace, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(workspace, other, ignore=shutil.ignore_patterns("other"))
+    unknown = {"test/unknown/auroc": 0.97, "test/unknown/false_match_rate": 0.04}
+    write(other / "reports/evaluate/metrics.json", unknown)
+    page = results_page({"sample": workspace, "arabic": other}, "Introduction.")
+    parts = dict(part.split("\n", 1) for part in page.split("\n## ")[1:])
+    assert list(parts) == ["Leak gap", "Calibration", "Unknown manuscripts", "sample", "arabic"]
+    columns = {"Leak gap": LEAK, "Calibration": CALIBRATION, "Unknown manuscripts": UNKNOWN}
+    for title, shown in columns.items():
+        table = [line for line in parts[title].splitlines() if line.startswith("|")]
+        assert table[0] == f"| data | {' | '.join(name for name, _ in shown)} |"
+        assert [row.split(" | ")[0] for row in table[2:]] == ["| sample", "| arabic"]
+        assert all(row.count(" | ") == len(shown) for row in table)
+    assert "| sample | - | - | .031 (.010-.050) | - | - | - | 1.500 |" in parts["Calibration"]
+    assert "| sample | - | - | - | - |" in parts["Unknown manuscripts"]
+    assert "| arabic | .970 | .040 | - | - |" in parts["Unknown manuscripts"]
 
 
 def test_a_workspace_that_has_not_run_is_named(tmp_path):

@@ -23,6 +23,12 @@ def test_numbers_that_are_not_finite_become_null_and_minus_zero_zero(tmp_path):
     assert "-0" not in text
 
 
+def test_numbers_to_compute_with_again_keep_every_digit(tmp_path):
+    exact = float(np.nextafter(0.5, 1))
+    write_json(tmp_path / "a.json", {"cut": np.float64(exact)}, digits=None)
+    assert json.loads((tmp_path / "a.json").read_text()) == {"cut": exact}
+
+
 @pytest.mark.parametrize("value", ["0.5", True, [1.0]])
 def test_a_metric_is_a_number(tmp_path, value):
     with pytest.raises(TypeError, match="metric a"):

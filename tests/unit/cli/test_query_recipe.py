@@ -169,7 +169,10 @@ def test_an_index_built_under_another_recipe_is_refused_by_one_line(run, here, w
     assert len(prints) == 4
     # and embeddings of other views are not taken from the cache
     assert f"{N} embedded now" in run(*build)[1]
-    (pages.model / JSON).unlink()  # as in a folder that is older than recipes
+    (pages.model / JSON).unlink()
+    status, _, errors = run("query", pages.paths[0], "--index", "index", "--model", pages.model)
+    assert (status, JSON in errors) == (2, True)  # it is calibrated under a recipe that is gone
+    (pages.model / "calibration.json").unlink()  # as in a folder that is older than recipes
     assert run("query", pages.paths[0], "--index", "index", "--model", pages.model)[0] == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -76,3 +77,23 @@ def in_process(script: str, threads: int, *arguments: str) -> dict[str, Any]:
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return measured
+
+
+def run_benchmark(
+    script: str,
+    text: str | None,
+    measure: Callable[[int, int], dict[str, float]],
+    report: Callable[[dict[int, dict[str, float]]], None],
+    repeats: int,
+) -> None:
+    """Read the command line, measure in a process for each thread count, and report."""
+    parser = argparse.ArgumentParser(description=text)
+    parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--rows", type=int, default=GALLERY, help="gallery rows")
+    parser.add_argument("--repeats", type=int, default=repeats, help="rounds")
+    given = parser.parse_args()
+    if given.measure:
+        print(json.dumps(measure(given.rows, given.repeats)))
+        return
+    arguments = ("--rows", str(given.rows), "--repeats", str(given.repeats))
+    report({threads: in_process(script, threads, *arguments) for threads in thread_counts()})

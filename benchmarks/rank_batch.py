@@ -7,23 +7,18 @@ against the same queries one at a time. Sides take turns; medians; with one thre
 
 from __future__ import annotations
 
-import argparse
-import json
-
 import numpy as np
 from _bench import finish
 from _ranking import (
     DIM,
     DISTANCES,
-    GALLERY,
     HIDDEN,
     K,
     distance_state,
     fusion_state,
-    in_process,
     pooled,
+    run_benchmark,
     take_turns,
-    thread_counts,
 )
 
 from twinfolio.retrieval.scorers import build_scorer
@@ -34,16 +29,7 @@ PRODUCT_BAR, BATCH_BAR = 0.80, 1.5
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--rows", type=int, default=GALLERY, help="gallery rows")
-    parser.add_argument("--repeats", type=int, default=15, help="rounds")
-    given = parser.parse_args()
-    if given.measure:
-        print(json.dumps(measure(given.rows, given.repeats)))
-        return
-    arguments = ("--rows", str(given.rows), "--repeats", str(given.repeats))
-    report({threads: in_process(__file__, threads, *arguments) for threads in thread_counts()})
+    run_benchmark(__file__, __doc__, measure, report, repeats=15)
 
 
 def measure(rows: int, repeats: int) -> dict[str, float]:

@@ -8,22 +8,17 @@ take turns; medians; with one thread and with all cores, the same for every side
 
 from __future__ import annotations
 
-import argparse
-import json
-
 import numpy as np
 from _bench import finish
 from _ranking import (
     DIM,
     DISTANCES,
-    GALLERY,
     K,
     distance_state,
     fusion_state,
-    in_process,
     pooled,
+    run_benchmark,
     take_turns,
-    thread_counts,
 )
 
 from twinfolio.retrieval.fusion import FusionWeights
@@ -36,16 +31,7 @@ PAIRS = 4
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--rows", type=int, default=GALLERY, help="gallery rows")
-    parser.add_argument("--repeats", type=int, default=200, help="rounds of the fastest sides")
-    given = parser.parse_args()
-    if given.measure:
-        print(json.dumps(measure(given.rows, given.repeats)))
-        return
-    arguments = ("--rows", str(given.rows), "--repeats", str(given.repeats))
-    report({threads: in_process(__file__, threads, *arguments) for threads in thread_counts()})
+    run_benchmark(__file__, __doc__, measure, report, repeats=200)
 
 
 def measure(rows: int, repeats: int) -> dict[str, float]:

@@ -57,7 +57,7 @@ SECTIONS = {
     "calibrate": ("calibrate", "trainer"),
     "refit": ("train", "siamese", "trainer"),
     "evaluate": ("evaluate", "train", "siamese", "trainer"),
-    "retrain": tuple(Params.model_fields),
+    "retrain": tuple(name for name in Params.model_fields if name not in ("sample", "tracking")),
     "leak_gap": ("evaluate",),
 }
 """The params sections a stage reads; those dvc.yaml lists for it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -60,8 +61,10 @@ class Calibration:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as ``calibration.json`` holds them."""
+        # with a single group of queries there is nothing to cross-fit
+        losses = {method: loss if math.isfinite(loss) else None for method, loss in self.losses.items()}
         return {
-            "pairs": self.pairs.to_json() | {"prior": self.prior, "log_loss": self.losses},
+            "pairs": self.pairs.to_json() | {"prior": self.prior, "log_loss": losses},
             "classes": None if self.temperature is None else {"temperature": self.temperature},
             "unknown": {"threshold": self.unknown, "false_match_rate": self.false_match_rate},
             "conformal": vars(self.conformal),
@@ -74,7 +77,7 @@ class Calibration:
         return cls(
             pairs=Calibrator.from_json(pairs),
             prior=pairs["prior"],
-            losses=pairs["log_loss"],
+            losses={method: math.inf if loss is None else loss for method, loss in pairs["log_loss"].items()},
             temperature=None if classes is None else classes["temperature"],
             unknown=unknown["threshold"],
             false_match_rate=unknown["false_match_rate"],

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from twinfolio.assessment.judgement import Contrast, Resampling, contrast
 from twinfolio.evaluation.reports import retrieval_report
 from twinfolio.evaluation.retrieval_protocol import Items, OwnGroup, retrieval_protocol
@@ -55,8 +53,3 @@ def leak_gap(scores: Scores, queries: Items, archive: Items, resampling: Resampl
     return LeakGap(
         retrieval_report(included, *how), retrieval_report(excluded, *how), gap, int((more > 0).sum()), len(queries)
     )
-
-
-def exposed_share(gap: LeakGap) -> float:
-    """Share of queries whose own page the archive holds."""
-    return gap.exposed / gap.queries if gap.queries else float(np.nan)

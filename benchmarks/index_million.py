@@ -22,7 +22,7 @@ import numpy as np
 from _bench import finish
 
 from twinfolio.retrieval.backends import BACKENDS, build_backend, open_backend, recall_at
-from twinfolio.retrieval.scorers import build_scorer
+from twinfolio.retrieval.heads import build_scorer
 from twinfolio.retrieval.search import search
 
 DIM, QUERIES, SINGLE, K, DISTANCE = 128, 1024, 64, 10, "l2"

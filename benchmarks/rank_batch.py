@@ -21,7 +21,7 @@ from _ranking import (
     take_turns,
 )
 
-from twinfolio.retrieval.scorers import build_scorer
+from twinfolio.retrieval.heads import build_scorer
 from twinfolio.retrieval.search import search
 
 QUERIES = 64

@@ -22,7 +22,8 @@ from _ranking import (
 )
 
 from twinfolio.retrieval.fusion import FusionWeights
-from twinfolio.retrieval.scorers import build_scorer, unit_rows
+from twinfolio.retrieval.heads import build_scorer
+from twinfolio.retrieval.scorers import unit_rows
 from twinfolio.retrieval.search import search
 
 BARS = {"distance_over_matvec": 2.0, "blocked": 1.5, "as_written": 5.0, "network": 1000.0}

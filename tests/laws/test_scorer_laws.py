@@ -6,7 +6,7 @@ import torch
 from hypothesis import example, given, settings
 
 from tests.laws.test_head_laws import RELATIVE, all_pairs_by_paired, cases, draw, every_head
-from twinfolio.retrieval.scorers import build_scorer
+from twinfolio.retrieval.heads import build_scorer
 from twinfolio.retrieval.search import search
 
 

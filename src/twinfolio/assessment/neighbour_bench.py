@@ -19,9 +19,9 @@ from twinfolio.assessment.systems import System
 from twinfolio.data.store import Store
 from twinfolio.errors import ModelError
 from twinfolio.evaluation.retrieval_protocol import Items, OwnGroup, RetrievalResult, candidates, retrieval_protocol
+from twinfolio.retrieval.heads import build_scorer
 from twinfolio.retrieval.prepared import PreparedGallery, RecipeScores
 from twinfolio.retrieval.recipe import BuildScorer, Recipe
-from twinfolio.retrieval.scorers import build_scorer
 from twinfolio.retrieval.views import Views
 
 _K = 10

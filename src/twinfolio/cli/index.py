@@ -13,7 +13,7 @@ from twinfolio.cli.options import add_model, complain
 from twinfolio.errors import DataError
 
 if TYPE_CHECKING:
-    from twinfolio.serving.archive import Embedded
+    from twinfolio.serving.folder import Embedded
     from twinfolio.serving.program import Program
 
 INDEX, CACHE = Path("index"), Path(".twinfolio/embeddings.sqlite")
@@ -52,7 +52,7 @@ def _command(group: Any, name: str, text: str, run: Callable[[argparse.Namespace
 
 def _embed(options: argparse.Namespace, program: Program) -> Embedded:
     from twinfolio.retrieval.cache import EmbeddingCache
-    from twinfolio.serving.archive import embed_folder
+    from twinfolio.serving.folder import embed_folder
 
     embedded = embed_folder(
         options.folder,

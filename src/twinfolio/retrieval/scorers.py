@@ -6,14 +6,11 @@ law holds them to it). Higher = more similar.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twinfolio.errors import ModelError
 from twinfolio.retrieval.parts import in_parts
 
 Floats = NDArray[np.float32]
@@ -172,28 +169,3 @@ class WeightedScorer(Scorer):
         else:
             compared = np.abs(x - y) if self.distance == "l1" else (x - y) ** 2
         return np.asarray(compared @ self.weight + self.bias, dtype=np.float32)
-
-
-def build_scorer(kind: str, distance: str, state: Mapping[str, Floats], gallery: Floats) -> Scorer:
-    """A head's scorer for a gallery.
-
-    Args:
-        kind: ``distance``, ``weighted`` or ``fusion``.
-        distance: ``l1``, ``l2`` or ``cosine``.
-        state: The head's tensors by name.
-        gallery: (M, D).
-
-    Raises:
-        ModelError: Unknown kind.
-    """
-    if kind == "distance":
-        unit = 1 / math.sqrt(gallery.shape[1]) if distance == "l1" else 1.0
-        gain = math.exp(float(state["log_scale"])) * unit
-        return DistanceScorer(gallery, distance, float(state["offset"]), gain)
-    if kind == "weighted":
-        return WeightedScorer(gallery, distance, np.asarray(state["weight"], np.float32), float(state["bias"]))
-    if kind == "fusion":
-        from twinfolio.retrieval.fusion import FusionScorer, FusionWeights
-
-        return FusionScorer(gallery, distance, FusionWeights.of(state))
-    raise ModelError(f"head = {kind!r} is unknown", "choose one of distance, weighted, fusion")

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from twinfolio.data.store_plan import Rendering
 from twinfolio.errors import ModelError
+from twinfolio.retrieval.heads import build_scorer
 from twinfolio.retrieval.places import Split, head_split
 from twinfolio.retrieval.recipe import ARRAYS, JSON, Recipe, load_recipe
-from twinfolio.retrieval.scorers import Floats, Scorer, build_scorer
+from twinfolio.retrieval.scorers import Floats, Scorer
 
 CALIBRATION = "calibration.json"
 FILES = ("model.safetensors", "model.json", "rendering.json", "classes.json", "embedder.onnx")

@@ -24,7 +24,7 @@ import sys
 sys.path.insert(0, "benchmarks")
 import numpy as np, rank_one
 from _ranking import DIM, fusion_state, pooled
-from twinfolio.retrieval.scorers import build_scorer
+from twinfolio.retrieval.heads import build_scorer
 gallery, query = pooled(150, DIM, seed=1), pooled(1, DIM, seed=2)[0]
 scorer = build_scorer("fusion", "cosine", fusion_state(), gallery)
 for other in (rank_one.Blocked(gallery, fusion_state(), 64), rank_one.AsWritten(gallery, fusion_state())):

@@ -5,7 +5,9 @@ import pytest
 from PIL import Image
 
 from twinfolio.data.store_plan import Rendering
+from twinfolio.retrieval.cache import EmbeddingCache
 from twinfolio.retrieval.recipe import Recipe
+from twinfolio.serving.folder import embed_folder
 
 
 class MeanColour:
@@ -41,3 +43,9 @@ def save():
         return path
 
     return save
+
+
+@pytest.fixture
+def embed(tmp_path, program):
+    cache = EmbeddingCache(tmp_path / "cache.sqlite", "weights")
+    return lambda folder, **kwargs: embed_folder(folder, program, cache, **kwargs)

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from twinfolio.errors import DataError, ModelError
-from twinfolio.retrieval.cache import EmbeddingCache
 from twinfolio.retrieval.index import Index, Provenance, read_index
 from twinfolio.retrieval.rows import Rows
 from twinfolio.serving import archive
@@ -17,12 +16,6 @@ def folder(tmp_path, save):
     return tmp_path / "leaves"
 
 
-@pytest.fixture
-def embed(tmp_path, program):
-    cache = EmbeddingCache(tmp_path / "cache.sqlite", "weights")
-    return lambda folder, **kwargs: archive.embed_folder(folder, program, cache, **kwargs)
-
-
 def test_a_folder_becomes_an_index_and_what_is_broken_is_listed(folder, embed, program, tmp_path):
     archive.build(tmp_path / "i", embed(folder, group_pattern=r"p\d"), program)
     index = read_index(tmp_path / "i")
@@ -35,14 +28,6 @@ def test_a_folder_becomes_an_index_and_what_is_broken_is_listed(folder, embed, p
     ]  # fmt: skip
     assert archive.summary(index)["images"] == 7
     assert index.file(index.rows.path[0]) == folder / "codex 0" / "p0_t0.png"
-
-
-def test_a_second_build_embeds_only_what_is_new(folder, embed, save):
-    assert embed(folder).computed == 7
-    save(folder / "codex 1" / "new.png", 77)
-    again = embed(folder)
-    assert again.computed == 1
-    assert len(again.rows) == 8
 
 
 def test_images_are_added_replaced_and_removed(folder, embed, program, tmp_path, save):
@@ -76,12 +61,6 @@ def test_two_folders_of_one_name_are_kept_apart(folder, embed, program, tmp_path
         embed(other, source="a/b")
 
 
-def test_an_image_whose_embedding_is_not_a_number_is_left_out_and_never_cached(folder, embed, tmp_path, save):
-    save(folder / "black.png", None)
-    for _ in range(2):
-        assert embed(folder).left_out["leaves/black.png"] == "its embedding is NaN or infinite"
-
-
 def test_a_hundred_corrupt_files_among_a_thousand_are_listed_and_the_rest_served(tmp_path, save, program, embed):
     raw = [save(tmp_path / "seed.png", seed, (8, 8)).read_bytes() for seed in range(2)]
     bad = [b"", b"no image", raw[0][:60]]
@@ -96,13 +75,6 @@ def test_a_hundred_corrupt_files_among_a_thousand_are_listed_and_the_rest_served
     assert set(index.provenance.left_out.values()) == {"empty file", "not an image", "truncated"}
 
 
-def test_the_whole_folder_is_never_embedded_at_once(tmp_path, save, program, embed):
-    for number in range(70):
-        save(tmp_path / "many" / f"{number}.png", number, (8, 8))
-    assert embed(tmp_path / "many").computed == 70
-    assert program.largest <= 32
-
-
 def test_an_empty_folder_is_one_line_and_leaves_the_old_index(folder, embed, program, tmp_path):
     archive.build(tmp_path / "i", embed(folder), program)
     (tmp_path / "empty").mkdir()
@@ -110,12 +82,6 @@ def test_an_empty_folder_is_one_line_and_leaves_the_old_index(folder, embed, pro
         with pytest.raises(DataError, match="no image to index"):
             work(tmp_path / "i", embed(tmp_path / "empty"), program)
     assert read_index(tmp_path / "i").rows.n_images == 7
-
-
-@pytest.mark.parametrize(("pattern", "message"), [("p(", "--group-pattern"), ("folio", "--group-pattern.*matches no")])
-def test_a_bad_pattern_is_one_line(folder, embed, pattern, message):
-    with pytest.raises(DataError, match=message):
-        embed(folder, group_pattern=pattern)
 
 
 def test_removing_nothing_or_everything_is_refused(folder, embed, program, tmp_path):
@@ -131,15 +97,6 @@ def test_an_index_of_another_model_takes_nothing(folder, embed, program, tmp_pat
     program.fingerprint = "others"
     with pytest.raises(ModelError, match="made by model"):
         archive.add(tmp_path / "i", embed(folder), program)
-
-
-def test_equal_images_are_embedded_once_and_both_indexed(tmp_path, save, embed):
-    for name in "ab":
-        save(tmp_path / "twins" / f"{name}.png", 1)
-    embedded = embed(tmp_path / "twins")
-    assert embedded.computed == 1
-    assert list(embedded.rows.image_id) == ["twins/a.png", "twins/b.png"]
-    assert np.array_equal(*embedded.vectors)
 
 
 def test_an_empty_index_cannot_be_searched(program):

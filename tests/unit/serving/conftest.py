@@ -49,3 +49,12 @@ def save():
 def embed(tmp_path, program):
     cache = EmbeddingCache(tmp_path / "cache.sqlite", "weights")
     return lambda folder, **kwargs: embed_folder(folder, program, cache, **kwargs)
+
+
+@pytest.fixture
+def folder(tmp_path, save):
+    for number in range(6):
+        save(tmp_path / "leaves" / f"codex {number % 2}" / f"p{number // 2}_t{number}.png", number)
+    save(tmp_path / "leaves" / "loose.png", 9)
+    (tmp_path / "leaves" / "codex 0" / "broken.jpg").write_text("no image")
+    return tmp_path / "leaves"

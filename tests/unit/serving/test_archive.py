@@ -7,15 +7,6 @@ from twinfolio.retrieval.rows import Rows
 from twinfolio.serving import archive
 
 
-@pytest.fixture
-def folder(tmp_path, save):
-    for number in range(6):
-        save(tmp_path / "leaves" / f"codex {number % 2}" / f"p{number // 2}_t{number}.png", number)
-    save(tmp_path / "leaves" / "loose.png", 9)
-    (tmp_path / "leaves" / "codex 0" / "broken.jpg").write_text("no image")
-    return tmp_path / "leaves"
-
-
 def test_a_folder_becomes_an_index_and_what_is_broken_is_listed(folder, embed, program, tmp_path):
     archive.build(tmp_path / "i", embed(folder, group_pattern=r"p\d"), program)
     index = read_index(tmp_path / "i")

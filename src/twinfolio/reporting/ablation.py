@@ -9,7 +9,7 @@ import pandas as pd
 from twinfolio.assessment.ablation import PLAIN, TOGETHER, Ablation, Row, cost_step
 from twinfolio.reporting.comparison import finite
 from twinfolio.reporting.plots import interval_panels, plot_intervals
-from twinfolio.reporting.report import Chapter, brief
+from twinfolio.reporting.report import Chapter, brief, chance
 from twinfolio.reporting.tables import write_table
 
 TABLE, FIGURE = "neighbours.csv", "neighbours.png"
@@ -55,6 +55,7 @@ def ablation_chapter(ablation: Ablation, report_dir: Path) -> Chapter:
     shown = brief(ablation_table(ablation).drop(columns=["kept"]))
     # rounded to wide steps, or the page of every run would be another one
     shown.insert(list(shown.columns).index("within_budget"), "adds about ms", [_about(row) for row in ablation.rows])
+    shown = shown[[*shown.columns.drop("setting"), "setting"]]
     embed, plain = (cost_step(ms) for ms in (ablation.rows[0].embed_ms, ablation.rows[0].rank_ms))
     return Chapter(
         "Better neighbours without training",
@@ -77,8 +78,7 @@ def verdict(ablation: Ablation) -> str:
     if kept.gain is None:
         return "The plain ranking is kept: no method within the budget is better by more than chance."
     gain = kept.gain
-    chance = "p < 0.001" if gain.p < 0.001 else f"p = {gain.p:.3f}"
-    numbers = f"mAP {gain.difference:+.4f}, {gain.low:.4f} to {gain.high:.4f}, {chance}"
+    numbers = f"mAP {gain.difference:+.4f}, {gain.low:.4f} to {gain.high:.4f}, {chance(gain.p)}"
     text = f"Kept: {kept.recipe.name} ({kept.recipe.setting}; {numbers})."
     over = ablation.over_best
     if over is not None and kept.method != TOGETHER:

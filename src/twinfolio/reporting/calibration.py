@@ -22,6 +22,11 @@ _PAIR_SETS = {
 }
 
 
+def curve(method: str) -> str:
+    """A calibrator's form in words."""
+    return {"logistic": "a logistic curve", "isotonic": "an isotonic curve"}[method]
+
+
 def write_check(check: CalibrationCheck, report_dir: Path) -> None:
     """Write ``calibration.csv`` (a row a bin) and ``figures/reliability.png``."""
     frames = [
@@ -53,7 +58,7 @@ def check_chapter(searched: Searched, report_dir: Path) -> Chapter:
     ]  # fmt: skip
     values, conformal = check.values, calibration.conformal
     texts = [
-        f"Scores become probabilities by a {calibration.pairs.method} curve fitted on all admissible validation pairs "
+        f"Scores become probabilities by {curve(calibration.pairs.method)} fitted on all admissible validation pairs "
         f"({calibration.prior:.4f} of them of one class), chosen by cross-fitted log loss. ECE: expected calibration "
         "error over 15 bins of equal mass; verification pairs are half of one class, and their probabilities are "
         "moved to that prior.",

@@ -10,7 +10,7 @@ from twinfolio.assessment.compare import Comparison
 from twinfolio.reporting.curves import curve_table, pair_curves
 from twinfolio.reporting.leak import leak_chapter, leak_metrics, leak_table
 from twinfolio.reporting.plots import interval_panels, plot_intervals, plot_roc_and_pr
-from twinfolio.reporting.report import Chapter, brief, headline, write_report
+from twinfolio.reporting.report import Chapter, brief, chance, headline, write_report
 from twinfolio.reporting.tables import write_json, write_metrics, write_table
 
 _PANELS = {"retrieval mAP": "mAP", "pair AP": "pair_ap", "verification accuracy": "accuracy", "verification F1": "f1"}
@@ -104,7 +104,7 @@ def _verdict(comparison: Comparison) -> str:
     lead = comparison.lead
     if lead is None:
         return f"{comparison.champion} is the only distance."
-    numbers = f"difference {lead.difference:.4f}, {lead.low:.4f} to {lead.high:.4f}, p = {lead.p:.3f}"
+    numbers = f"difference {lead.difference:.4f}, {lead.low:.4f} to {lead.high:.4f}, {chance(lead.p)}"
     if comparison.tie:
         return (
             f"A tie: {comparison.champion} has the highest validation retrieval mAP, but its lead over "

@@ -26,7 +26,7 @@ from twinfolio.reporting.plots import (
     plot_per_class,
     plot_roc_and_pr,
 )
-from twinfolio.reporting.report import Chapter, Headline, brief, headline, write_report
+from twinfolio.reporting.report import Chapter, Headline, brief, chance, headline, write_report
 from twinfolio.reporting.sheet import SheetCell, write_sheet
 from twinfolio.reporting.tables import write_metrics, write_table
 
@@ -253,7 +253,7 @@ def _search(evaluation: Evaluation) -> Chapter:
     )  # fmt: skip
     text = (
         f"Kept by validation within the latency budget: {kept}. On test it changes the champion's mAP by "
-        f"{gain.difference:+.4f} ({gain.low:+.4f} to {gain.high:+.4f}, p = {gain.p:.3f}). The ablation of all methods "
+        f"{gain.difference:+.4f} ({gain.low:+.4f} to {gain.high:+.4f}, {chance(gain.p)}). The ablation of all methods "
         "is in the report of calibrate. The model folder, and everything below about probabilities, use it."
     )
     return Chapter("Better neighbours without training", [text], tables=[("As searched", brief(table))])

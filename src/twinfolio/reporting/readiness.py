@@ -6,6 +6,7 @@ from pathlib import Path
 
 from twinfolio.assessment.readiness import Readiness
 from twinfolio.reporting.ablation import ablation_chapter, ablation_metrics, write_ablation
+from twinfolio.reporting.calibration import curve
 from twinfolio.reporting.report import Chapter, headline, write_report
 from twinfolio.reporting.tables import write_json, write_metrics
 
@@ -48,7 +49,7 @@ def _fits(ready: Readiness) -> Chapter:
     fits = ready.calibration
     losses = ", ".join(f"{method} {loss:.5f}" for method, loss in fits.losses.items())
     texts = [
-        f"Scores become probabilities by a {fits.pairs.method} curve over all admissible validation pairs, "
+        f"Scores become probabilities by {curve(fits.pairs.method)} over all admissible validation pairs, "
         f"{fits.prior:.4f} of them of one class (cross-fitted log loss: {losses}).",
         f"A query whose best score is below {fits.unknown:.3f} is of none of the known classes; at most "
         f"{fits.false_match_rate:.0%} of validation queries pass it when their own class is taken out of the archive.",

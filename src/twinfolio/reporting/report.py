@@ -68,6 +68,11 @@ def headline(name: str, value: float, low: float, high: float) -> Headline:
     return Headline(name, f"{value:.3f}", "" if low != low else f"{low:.3f} to {high:.3f}")
 
 
+def chance(p: float) -> str:
+    """A test's p in words."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
 def brief(table: pd.DataFrame) -> pd.DataFrame:
     """A table for the page: value and interval in one cell; every column is in the CSV."""
     import pandas as pd
@@ -92,7 +97,10 @@ def _with_interval(value: float, low: float, high: float) -> str:
     """One cell; nothing where there is no value, no ends where there is no interval."""
     if value != value:
         return ""
-    return f"{value:.3f}" if low != low else f"{value:.3f} ({low:.3f}–{high:.3f})"  # noqa: RUF001
+    if low != low:
+        return f"{value:.3f}"
+    # a dash before a minus sign would not be read
+    return f"{value:.3f} ({low:.3f} to {high:.3f})" if low < 0 else f"{value:.3f} ({low:.3f}–{high:.3f})"  # noqa: RUF001
 
 
 def write_report(

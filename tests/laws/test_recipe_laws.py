@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twinfolio.retrieval.expansion import Expansion
-from twinfolio.retrieval.prepared import PreparedGallery, RecipeScores
+from twinfolio.retrieval.prepared import PreparedGallery
 from twinfolio.retrieval.recipe import Recipe, load_recipe
+from twinfolio.retrieval.recipe_scores import RecipeScores
 from twinfolio.retrieval.reciprocal import Reciprocal
 from twinfolio.retrieval.scorers import DistanceScorer, unit_rows
 from twinfolio.retrieval.whitening import fit_whitening

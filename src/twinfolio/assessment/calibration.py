@@ -46,7 +46,7 @@ class Calibration:
         prior: Share of such pairs there.
         losses: Each method's cross-fitted log loss, behind the choice.
         temperature: Divides the class logits; None without a class layer.
-        unknown: Best score below which a query is of none of the known classes.
+        unknown: Best score, before re-ranking, below which a query is of none of the known classes.
         false_match_rate: What ``unknown`` promises.
         conformal: Cut on the calibrated probability of a class's best image.
     """
@@ -114,7 +114,7 @@ def calibrate(
 
     Args:
         scores: Of any queries with any gallery images.
-        strangers: The same where no query takes evidence from its own class.
+        strangers: Before re-ranking, where no query takes evidence from its own class.
         queries: Validation images.
         gallery: Training images.
         probabilities: Class probabilities (Q, C) of the queries; None without a class layer.

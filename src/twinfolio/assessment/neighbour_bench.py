@@ -20,8 +20,9 @@ from twinfolio.data.store import Store
 from twinfolio.errors import ModelError
 from twinfolio.evaluation.retrieval_protocol import Items, OwnGroup, RetrievalResult, candidates, retrieval_protocol
 from twinfolio.retrieval.heads import build_scorer
-from twinfolio.retrieval.prepared import PreparedGallery, RecipeScores
+from twinfolio.retrieval.prepared import PreparedGallery
 from twinfolio.retrieval.recipe import BuildScorer, Recipe
+from twinfolio.retrieval.recipe_scores import RecipeScores
 from twinfolio.retrieval.views import Views
 
 _K = 10

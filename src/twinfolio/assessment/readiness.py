@@ -19,8 +19,9 @@ from twinfolio.assessment.systems import System
 from twinfolio.evaluation.pairs import pair_scores
 from twinfolio.evaluation.retrieval_protocol import Items
 from twinfolio.evaluation.verification import choose_threshold
-from twinfolio.retrieval.prepared import PreparedGallery, RecipeScores
+from twinfolio.retrieval.prepared import PreparedGallery
 from twinfolio.retrieval.recipe import BuildScorer
+from twinfolio.retrieval.recipe_scores import RecipeScores
 
 logger = logging.getLogger(__name__)
 
@@ -77,9 +78,10 @@ def make_ready(
     queries, train = bench.parts["val"], bench.parts["train"]
     scores = _scores(bench, gallery, queries.items)
     of_pairs = pair_scores(pairs, scores, queries.items.ids, train.items.ids)
+    strange = replace(queries.items, groups=_classes(queries.items))
     calibration = calibrate(
         scores,
-        _scores(bench, gallery, replace(queries.items, groups=_classes(queries.items)), _classes(train.items)),
+        _scores(bench, bench.prepared(gallery.recipe.first_pass), strange, _classes(train.items)),
         queries.items,
         train.items,
         class_probabilities(system, bench.embedded(None)["val"], queries),

@@ -19,8 +19,9 @@ from twinfolio.assessment.systems import System
 from twinfolio.errors import DataError
 from twinfolio.evaluation.open_set import best_scores, open_set_report
 from twinfolio.evaluation.pairs import pair_groups
-from twinfolio.retrieval.prepared import PreparedGallery, RecipeScores
+from twinfolio.retrieval.prepared import PreparedGallery
 from twinfolio.retrieval.recipe import BuildScorer, Recipe, load_recipe
+from twinfolio.retrieval.recipe_scores import RecipeScores
 
 NAME = "search"
 """The system's name in the tables."""
@@ -119,7 +120,10 @@ def search_test(
         probabilities,
         how,
     )
-    unknown = _unknown(gallery, seen, scores, setting.calibration, scene) if "unknown" in scene.parts else None
+    unknown = None
+    if "unknown" in scene.parts:
+        first = PreparedGallery(setting.recipe.first_pass, vectors, scene.gallery.row_image, build)
+        unknown = _unknown(first, seen, of_test, setting.calibration, scene)
     gain = contrast(judgement.average_precision, champion.average_precision, queries.groups, how)
     return Searched(setting, judgement, gain, check, unknown, vectors)
 
@@ -133,17 +137,16 @@ def _scores(gallery: PreparedGallery, vectors: np.ndarray, queries: ImageSet, sc
 
 
 def _unknown(
-    gallery: PreparedGallery, seen: System, known: RecipeScores, calibration: Calibration, scene: Scene
+    gallery: PreparedGallery, seen: System, of_test: np.ndarray, calibration: Calibration, scene: Scene
 ) -> dict[str, float]:
     """Known against unknown queries; the unknown are drawn by class, since their number is small."""
-    others, items, how = scene.parts["unknown"], scene.gallery.items, scene.resampling
-    strangers = _scores(gallery, _embedded(seen, scene, "unknown"), others, scene)
-    of_known = best_scores(known, scene.queries.items, items)
-    mated = of_known.mated(scene.queries.items.labels)
-    by_class = replace(others.items, groups=others.items.labels.astype(str))
+    queries, others, items = scene.queries, scene.parts["unknown"], scene.gallery.items
+    how = scene.resampling
+    known = best_scores(_scores(gallery, of_test, queries, scene), queries.items, items)
+    strange = best_scores(_scores(gallery, _embedded(seen, scene, "unknown"), others, scene), others.items, items)
     report = open_set_report(
-        of_known.searches(scene.queries.items).take(mated),
-        replace(best_scores(strangers, others.items, items).searches(others.items), groups=by_class.groups),
+        known.searches(queries.items).take(known.mated(queries.items.labels)),
+        replace(strange.searches(others.items), groups=others.items.labels),
         calibration.unknown,
         how.n,
         how.seed,

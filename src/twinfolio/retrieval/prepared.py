@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
@@ -106,6 +107,11 @@ class PreparedGallery:
         """The first n images by the scores of vectors alone, for a query as ``query`` gives it."""
         return settled(*self._scored(query, n, barred), n)
 
+    def best(self, tiles: Floats, barred: Integers = NOTHING) -> float:
+        """The highest score of one query before re-ranking; -inf where there is nothing to find."""
+        scores = self.nearest(self.query(tiles, barred), 1, barred)[1]
+        return float(scores[0]) if len(scores) else -math.inf
+
     def overrides(self, query: Floats, barred: Integers = NOTHING) -> tuple[Integers, Doubles]:
         """Images whose final score is not that of ``unranked`` vectors' scores, and their final scores."""
         touched = np.setdiff1d(self._touched(barred), barred)
@@ -148,7 +154,7 @@ class PreparedGallery:
     def _by_image(self, pairs: Floats) -> Doubles:
         """Means over each image's rows: (S, R) -> (S, M)."""
         every = np.concatenate(self.rows_of_image)
-        return _means_of_parts(pairs[:, every], [len(rows) for rows in self.rows_of_image])
+        return means_of_parts(pairs[:, every], [len(rows) for rows in self.rows_of_image])
 
     def _scores(self, query: Floats, images: Integers, barred: Integers) -> Doubles:
         """Scores of vectors (I,) by the head's own definition: the mean over all pairs of tiles."""
@@ -159,7 +165,7 @@ class PreparedGallery:
         if np.isin(images, self._touched(barred)).any():
             scorer, every = self.build(self._rows(images, barred)), np.arange(len(every))
         pairs = defined_scores(scorer, query, np.broadcast_to(every, (len(query), len(every))))
-        return _means_of_parts(pairs.mean(0), [len(part) for part in rows])
+        return means_of_parts(pairs.mean(0), [len(part) for part in rows])
 
     def _final(self, query: Floats, images: Integers, scores: Doubles, barred: Integers) -> Doubles:
         """Final scores (I,) of the first images, all candidates among them, from their scores of vectors."""
@@ -177,8 +183,8 @@ class PreparedGallery:
             return np.empty(0)
         rows, counts = self._rows(images, barred), [len(self.rows_of_image[image]) for image in images]
         pairs = self.build(rows).pairwise(rows).astype(np.float64)
-        half = _means_of_parts(pairs, counts)
-        among = _means_of_parts(half.T, counts).T
+        half = means_of_parts(pairs, counts)
+        among = means_of_parts(half.T, counts).T
         similarity = np.ones((len(images) + 1,) * 2)
         similarity[0, 1:] = similarity[1:, 0] = self.recipe.similarity(scores)
         similarity[1:, 1:] = self.recipe.similarity((among + among.T) / 2)
@@ -193,7 +199,7 @@ class PreparedGallery:
             part = np.arange(start, min(start + block, self.n_images))
             tiles = [self.rows_of_image[image] for image in part]
             by_tile = self._by_image(self.scorer.pairwise(self.own[np.concatenate(tiles)]))
-            scores = _means_of_parts(by_tile.T, [len(rows) for rows in tiles]).T
+            scores = means_of_parts(by_tile.T, [len(rows) for rows in tiles]).T
             scores[part - start, part] = -np.inf
             near = np.argpartition(-scores, places - 1, axis=1)[:, :places]
             best, self.lists[part] = settle(np.take_along_axis(scores, near, 1), near, n)
@@ -235,47 +241,7 @@ class PreparedGallery:
         if not len(images):
             return np.empty((0, self.own.shape[1]), np.float32)
         counts = [len(self.rows_of_image[image]) for image in images]
-        return np.asarray(_means_of_parts(self._rows(images, barred).T, counts).T, dtype=np.float32)
-
-
-class RecipeScores:
-    """Scores of images under a recipe as ``evaluation.streaming.Scores``: any queries with any gallery images.
-
-    Args:
-        gallery: The prepared gallery.
-        tiles: (S, D) the queries' tiles, embedded under the recipe's views.
-        image_of_tile: (S,) the query 0..Q-1 of each.
-        barred: For each query the gallery images it must not find or learn from.
-    """
-
-    def __init__(
-        self, gallery: PreparedGallery, tiles: Floats, image_of_tile: Integers, barred: Sequence[Integers]
-    ) -> None:
-        self.gallery = gallery
-        counts = np.bincount(image_of_tile, minlength=len(barred))
-        rows = np.split(np.argsort(image_of_tile, kind="stable"), np.cumsum(counts)[:-1])
-        self.queries = [gallery.query(tiles[part], out) for part, out in zip(rows, barred, strict=True)]
-        self.special = [gallery.overrides(query, out) for query, out in zip(self.queries, barred, strict=True)]
-
-    def __call__(self, queries: Integers, images: Integers) -> Floats:
-        """Scores (q, m) float32; what is barred has a score too, and is left out by the protocol."""
-        tiles = [self.queries[query] for query in queries]
-        pairs = self._scorer(images).pairwise(np.concatenate(tiles)).astype(np.float64)
-        rows = [len(self.gallery.rows_of_image[image]) for image in images]
-        by_image = _means_of_parts(pairs, rows)
-        scores = self.gallery.recipe.unranked(_means_of_parts(by_image.T, [len(part) for part in tiles]).T)
-        place = np.full(self.gallery.n_images, -1)
-        place[images] = np.arange(len(images))
-        for row, query in enumerate(queries):
-            found, values = self.special[query]
-            here = place[found] >= 0
-            scores[row, place[found][here]] = values[here]
-        return scores.astype(np.float32)
-
-    def _scorer(self, images: Integers) -> Scorer:
-        rows = np.concatenate([self.gallery.rows_of_image[image] for image in images])
-        whole = len(rows) == len(self.gallery.vectors) and (rows == np.arange(len(rows))).all()
-        return self.gallery.scorer if whole else self.gallery.build(self.gallery.vectors[rows])
+        return np.asarray(means_of_parts(self._rows(images, barred).T, counts).T, dtype=np.float32)
 
 
 def settled(images: Integers, scores: Doubles, n: int) -> tuple[Integers, Doubles]:
@@ -289,7 +255,7 @@ def settled(images: Integers, scores: Doubles, n: int) -> tuple[Integers, Double
     return found[0], best[0]
 
 
-def _means_of_parts(values: NDArray[np.floating], counts: Sequence[int]) -> Doubles:
+def means_of_parts(values: NDArray[np.floating], counts: Sequence[int]) -> Doubles:
     """Means of neighbouring columns (..., S) -> (..., I), the i-th of ``counts[i]`` columns."""
     starts = np.cumsum([0, *counts[:-1]])
     return np.asarray(np.add.reduceat(values.astype(np.float64), starts, axis=-1) / np.asarray(counts))

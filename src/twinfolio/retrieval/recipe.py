@@ -62,6 +62,14 @@ class Recipe:
             ", ".join(f"{key} = {value}" for key, value in part.items()) for part in self._parts().values()
         )
 
+    @property
+    def first_pass(self) -> Recipe:
+        """The recipe without re-ranking: its scores say how alike two images are, not who of the candidates is first.
+
+        Whether a query is of a known class rests on these: a re-ranked score only compares candidates with each other.
+        """
+        return replace(self, reciprocal=None)
+
     def embed(self, forward: Forward, images: NDArray[np.uint8]) -> Floats:
         """Embeddings (N, D) of images (N, H, W, C) under the recipe's views: what an index keeps."""
         return np.asarray(self.forward(forward)(images), dtype=np.float32)

@@ -93,7 +93,7 @@ class Searcher:
         uncounted = np.union1d(own, group)
         hidden = np.setdiff1d(group, own) if keep_self else uncounted
         images, scores = self.gallery.everything(vectors, k, uncounted)
-        known, classes = self._certain(images, scores)
+        known, classes = self._known(vectors, uncounted, scores), self._classes(images, scores)
         if len(hidden) < len(uncounted):  # with itself among its neighbours it is another query
             images, scores = self.gallery.everything(vectors, k, hidden)
         return Reply(self._answers(images, scores, k), len(self.ids) - len(hidden), known, classes)
@@ -115,16 +115,22 @@ class Searcher:
             for i, score, probability in zip(found, best, probabilities, strict=True)
         ]
 
-    def _certain(
-        self, images: NDArray[np.int64], scores: NDArray[np.float64]
-    ) -> tuple[bool | None, list[tuple[str, float]] | None]:
-        """Whether the query's class is known, and the set of classes."""
-        unknown, conformal, pairs = self.certainty.unknown, self.certainty.conformal, self.certainty.pairs
-        known = None if unknown is None else bool(len(scores) and scores.max() >= unknown.threshold)
+    def _known(self, vectors: Floats, uncounted: NDArray[np.int64], scores: NDArray[np.float64]) -> bool | None:
+        """Whether the query's class is known; re-ranking has no say in it."""
+        unknown = self.certainty.unknown
+        if unknown is None:
+            return None
+        final = self.gallery.recipe.reciprocal is None
+        best = scores.max(initial=-np.inf) if final else self.gallery.best(vectors, uncounted)
+        return bool(best >= unknown.threshold)
+
+    def _classes(self, images: NDArray[np.int64], scores: NDArray[np.float64]) -> list[tuple[str, float]] | None:
+        """The set of classes."""
+        conformal, pairs = self.certainty.conformal, self.certainty.pairs
         if conformal is None or pairs is None:
-            return known, None
+            return None
         best = np.full(len(self.classes), -np.inf)
         np.maximum.at(best, self.class_of_image[images], scores)
         order = [place for place in np.argsort(-best, kind="stable") if best[place] > -np.inf and self.classes[place]]
         shares = [(str(self.classes[place]), float(pairs(best[place]))) for place in order]
-        return known, [one for place, one in enumerate(shares) if place == 0 or one[1] >= conformal.cut]
+        return [one for place, one in enumerate(shares) if place == 0 or one[1] >= conformal.cut]

@@ -14,8 +14,9 @@ from twinfolio.evaluation.open_set import impostor_scores
 from twinfolio.evaluation.pairs import pair_scores
 from twinfolio.evaluation.verification import choose_threshold
 from twinfolio.retrieval.expansion import Expansion
-from twinfolio.retrieval.prepared import PreparedGallery, RecipeScores
+from twinfolio.retrieval.prepared import PreparedGallery
 from twinfolio.retrieval.recipe import Recipe
+from twinfolio.retrieval.recipe_scores import RecipeScores
 
 COSINE = make_systems()[1]
 

@@ -12,8 +12,9 @@ from PIL import Image
 from tests.unit.cli.conftest import write_calibration
 from tests.unit.cli.test_query import tool
 from twinfolio.retrieval.expansion import Expansion
-from twinfolio.retrieval.prepared import PreparedGallery, RecipeScores
+from twinfolio.retrieval.prepared import PreparedGallery
 from twinfolio.retrieval.recipe import ARRAYS, JSON, Recipe
+from twinfolio.retrieval.recipe_scores import RecipeScores
 from twinfolio.retrieval.reciprocal import Reciprocal
 from twinfolio.retrieval.views import Views
 from twinfolio.retrieval.whitening import fit_whitening
@@ -53,6 +54,7 @@ class Pages:
         np.save(self.model / "embeddings.npy", vectors)
         self.write_gallery()
         self.gallery = PreparedGallery(self.recipe, vectors, self.owner, program.scorer)
+        self.gallery.raw = vectors
 
     @staticmethod
     def paint(path, n):
@@ -89,6 +91,13 @@ def pages(workspace, tmp_path_factory, request):
     return Pages(workspace, tmp_path_factory.mktemp("pages"), request.param)
 
 
+def set_threshold(model, threshold):
+    path = model / "calibration.json"
+    values = json.loads(path.read_text())
+    values["unknown"]["threshold"] = threshold
+    path.write_text(json.dumps(values))
+
+
 def make(workspace, folder, name):
     return Pages(workspace, folder, name)
 
@@ -120,7 +129,16 @@ def test_the_verdict_never_counts_the_query_itself_whatever_is_shown(run, pages)
     best = {"abcd"[label]: 1 / (1 + np.exp(3 - 2 * scores[label::4].max())) for label in range(4)}
     wanted = {name: p for name, p in best.items() if p >= 0.4 or p == max(best.values())}
     assert {one["label"]: one["probability"] for one in left["classes"]} == pytest.approx(wanted, abs=2e-5)
-    assert left["known"] == (scores.max() >= 1.5)
+    first = PreparedGallery(pages.recipe.first_pass, pages.gallery.raw, pages.owner, load_program(pages.model).scorer)
+    tiles = pages.recipe.embed(pages.embed, pages.rows[QUERY])
+    plain = RecipeScores(first, tiles, np.zeros(len(tiles), np.int64), [np.array([QUERY])])
+    plain = plain(np.zeros(1, np.int64), np.delete(np.arange(N), QUERY))
+    threshold = float(np.round(plain.max() - 1e-3, 6))  # re-ranked scores, below 1, do not reach it under this head
+    set_threshold(pages.model, threshold)
+    assert ask(run, pages, pages.paths[QUERY])["known"] is True
+    set_threshold(pages.model, threshold + 2e-3)
+    assert ask(run, pages, pages.paths[QUERY])["known"] is False
+    set_threshold(pages.model, 1.5)
 
 
 def test_an_image_that_no_index_holds_is_answered_alike(run, pages, here):

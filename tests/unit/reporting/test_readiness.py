@@ -59,7 +59,7 @@ def test_the_report_says_what_was_promised_and_that_test_was_not_opened(written)
     fits = ready.calibration
     for text in (
         "test was not opened",
-        f"by a {fits.pairs.method} curve",
+        f"by an {fits.pairs.method} curve",
         f"below {fits.unknown:.3f} is of none of the known classes",
         "at most 5% of validation queries",
         "the promise is 90% of new pages",

@@ -6,8 +6,9 @@ import pytest
 from twinfolio.retrieval import prepared
 from twinfolio.retrieval.expansion import Expansion
 from twinfolio.retrieval.heads import build_scorer
-from twinfolio.retrieval.prepared import NOTHING, PreparedGallery, RecipeScores
+from twinfolio.retrieval.prepared import NOTHING, PreparedGallery
 from twinfolio.retrieval.recipe import Recipe
+from twinfolio.retrieval.recipe_scores import RecipeScores
 from twinfolio.retrieval.reciprocal import Reciprocal, jaccard_similarity
 from twinfolio.retrieval.scorers import unit_rows
 from twinfolio.retrieval.search import candidates

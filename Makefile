@@ -12,11 +12,11 @@ repro: $(READY) ## data/ (or DATA=FOLDER) -> report; PARAMS=FILE, NAME=NAME and 
 	@python pipelines/repro.py $(if $(DATA),--data "$(DATA)") $(if $(PARAMS),--params "$(PARAMS)") \
 		$(if $(NAME),--name "$(NAME)") $(if $(STUDY),--study "$(STUDY)")
 
-test: $(READY) ## all tests but the slow ones
-	@python -m pytest -m "not slow"
+test: $(READY) ## all tests but the slow ones, a file at a time on either core
+	@OMP_NUM_THREADS=1 python -m pytest -m "not slow" -n 2 --dist loadfile
 
-test-all: $(READY) ## all tests
-	@python -m pytest
+test-all: test ## all tests; the slow ones start processes of their own
+	@python -m pytest -m slow
 
 lint: $(READY)
 	@ruff check . && ruff format --check . && mypy && lint-imports

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from twinfolio.evaluation.calibration import tempered
 from twinfolio.retrieval.scorers import Floats
 from twinfolio.serving.program import Program
 
@@ -20,6 +21,7 @@ def most_probable(program: Program, vectors: Floats, temperature: float | None, 
     Raises:
         ModelError: The model has no class layer.
     """
-    shares = program.probabilities(vectors, temperature or 1.0).mean(0)
+    # the mean first, then the temperature: as it was fitted on validation and judged on test
+    shares = tempered(program.probabilities(vectors).mean(0, keepdims=True), temperature or 1.0)[0]
     best = np.argsort(-shares, kind="stable")[:top]
     return [(program.classes[place], float(shares[place])) for place in best]

@@ -106,12 +106,8 @@ class Program:
         """The head against a gallery (M, D)."""
         return build_scorer(self.config["head"], self.config["distance"], self._weights("head"), gallery)
 
-    def probabilities(self, embeddings: Floats, temperature: float = 1.0) -> Floats:
-        """Class probabilities (N, classes): the softmax of the logits over the temperature (Guo et al. 2017, Eq. 9).
-
-        Args:
-            embeddings: (N, D).
-            temperature: Fitted on validation; 1 leaves them as training made them.
+    def probabilities(self, embeddings: Floats) -> Floats:
+        """Class probabilities (N, classes) of embeddings (N, D), as training left them.
 
         Raises:
             ModelError: The model was trained without a class layer.
@@ -119,7 +115,7 @@ class Program:
         if self.config["class_layer"] is None:
             raise ModelError(f"{self.folder}: this model has no class layer", "train with siamese.class_weight above 0")
         layer, gain = self._weights("class_layer"), self.config["class_layer"][1]
-        logits = ((embeddings * np.float32(gain)) @ layer["weight"].T + layer["bias"]) / np.float32(temperature)
+        logits = (embeddings * np.float32(gain)) @ layer["weight"].T + layer["bias"]
         exponentials = np.exp(logits - logits.max(1, keepdims=True))
         return np.asarray(exponentials / exponentials.sum(1, keepdims=True))
 

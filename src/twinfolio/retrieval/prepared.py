@@ -78,13 +78,15 @@ class PreparedGallery:
         Returns:
             Images (k,) and their scores (k,), falling; ties by image.
         """
-        return settled(*self.everything(tiles, k, barred), k)
+        images, scores, _ = self.everything(tiles, k, barred)
+        return settled(images, scores, k)
 
-    def everything(self, tiles: Floats, k: int, barred: Integers = NOTHING) -> tuple[Integers, Doubles]:
+    def everything(self, tiles: Floats, k: int, barred: Integers = NOTHING) -> tuple[Integers, Doubles, float]:
         """All images with their final scores, the k best exact, the others as the fast pass has them (as ``search``).
 
         Returns:
-            Images (I,), all but the barred ones, and their scores (I,), in no order; with ``near`` those it proposes.
+            Images (I,), all but the barred ones, and their scores (I,), in no order; with ``near`` those it proposes;
+            and the highest score before re-ranking, -inf where there is nothing to find.
         """
         query, n = self.query(tiles, barred), self._wanted(k)
         # a small gallery is scored as a whole by the head's definition, sooner than a kernel is loaded
@@ -93,7 +95,8 @@ class PreparedGallery:
         first, best = settled(images, scores, n)
         rest = ~np.isin(images, first)
         final = self._final(query, first, best, barred), self.recipe.unranked(scores[rest])
-        return np.concatenate([first, images[rest]]), np.concatenate(final)
+        closest = float(best[0]) if len(best) else -math.inf
+        return np.concatenate([first, images[rest]]), np.concatenate(final), closest
 
     def query(self, tiles: Floats, barred: Integers = NOTHING) -> Floats:
         """A query's tiles (T, D) as they are compared (T, K): whitened, and blended with its neighbours."""
@@ -106,11 +109,6 @@ class PreparedGallery:
     def nearest(self, query: Floats, n: int, barred: Integers = NOTHING) -> tuple[Integers, Doubles]:
         """The first n images by the scores of vectors alone, for a query as ``query`` gives it."""
         return settled(*self._scored(query, n, barred), n)
-
-    def best(self, tiles: Floats, barred: Integers = NOTHING) -> float:
-        """The highest score of one query before re-ranking; -inf where there is nothing to find."""
-        scores = self.nearest(self.query(tiles, barred), 1, barred)[1]
-        return float(scores[0]) if len(scores) else -math.inf
 
     def overrides(self, query: Floats, barred: Integers = NOTHING) -> tuple[Integers, Doubles]:
         """Images whose final score is not that of ``unranked`` vectors' scores, and their final scores."""

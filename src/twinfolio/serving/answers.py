@@ -92,10 +92,11 @@ class Searcher:
         own, group = self._own(content, exclude_group)
         uncounted = np.union1d(own, group)
         hidden = np.setdiff1d(group, own) if keep_self else uncounted
-        images, scores = self.gallery.everything(vectors, k, uncounted)
-        known, classes = self._known(vectors, uncounted, scores), self._classes(images, scores)
+        images, scores, closest = self.gallery.everything(vectors, k, uncounted)
+        unknown, classes = self.certainty.unknown, self._classes(images, scores)
+        known = None if unknown is None else closest >= unknown.threshold  # re-ranking has no say in it
         if len(hidden) < len(uncounted):  # with itself among its neighbours it is another query
-            images, scores = self.gallery.everything(vectors, k, hidden)
+            images, scores, _ = self.gallery.everything(vectors, k, hidden)
         return Reply(self._answers(images, scores, k), len(self.ids) - len(hidden), known, classes)
 
     def _own(self, content: str | None, exclude_group: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -114,15 +115,6 @@ class Searcher:
             Answer(str(self.ids[i]), str(self.images.path[i]), str(self.images.label[i]), float(score), probability)
             for i, score, probability in zip(found, best, probabilities, strict=True)
         ]
-
-    def _known(self, vectors: Floats, uncounted: NDArray[np.int64], scores: NDArray[np.float64]) -> bool | None:
-        """Whether the query's class is known; re-ranking has no say in it."""
-        unknown = self.certainty.unknown
-        if unknown is None:
-            return None
-        final = self.gallery.recipe.reciprocal is None
-        best = scores.max(initial=-np.inf) if final else self.gallery.best(vectors, uncounted)
-        return bool(best >= unknown.threshold)
 
     def _classes(self, images: NDArray[np.int64], scores: NDArray[np.float64]) -> list[tuple[str, float]] | None:
         """The set of classes."""

@@ -244,7 +244,8 @@ def test_everything_has_the_scores_of_evaluation_whatever_the_gallerys_size(name
     gallery, _ = case(name, "distance", "l2", unit=False)
     monkeypatch.setattr(prepared, "SMALL", prepared.SMALL if small else 0)
     tiles, barred = draw(2, 11, unit=False), np.array([1, 4])
-    images, scores = gallery.everything(tiles, 2, barred)
+    images, scores, closest = gallery.everything(tiles, 2, barred)
+    assert closest == gallery.nearest(gallery.query(tiles, barred), 1, barred)[1][0]
     assert sorted([*images, *barred]) == list(range(len(TILES)))
     ranked = RecipeScores(gallery, tiles, np.zeros(2, np.int64), [barred])
     assert scores == pytest.approx(ranked(np.zeros(1, np.int64), images)[0], abs=2e-5)

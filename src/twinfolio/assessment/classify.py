@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from twinfolio.assessment.images import ImageSet, image_values
 from twinfolio.assessment.judgement import Resampling
+from twinfolio.assessment.systems import System
 from twinfolio.evaluation.classification import ClassificationReport, classification_report
 from twinfolio.evaluation.reports import classification_summary
 from twinfolio.evaluation.retrieval_protocol import Items
@@ -26,6 +28,11 @@ class Classified:
     report: ClassificationReport
     said: np.ndarray
     values: dict[str, float]
+
+
+def class_probabilities(system: System, vectors: np.ndarray, of: ImageSet) -> np.ndarray | None:
+    """The class layer's probabilities (N, C) of images; None without one."""
+    return None if system.classify is None else image_values(system.classify(vectors), of)
 
 
 def classified(probabilities: np.ndarray, items: Items, resampling: Resampling) -> Classified:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from twinfolio.assessment.classify import Classified, classified, nearest_votes
+from twinfolio.assessment.classify import Classified, class_probabilities, classified, nearest_votes
 from twinfolio.assessment.embeddings import embed_originals
 from twinfolio.assessment.examples import Example, examples
-from twinfolio.assessment.images import ImageSet, image_scores, image_values
+from twinfolio.assessment.images import ImageSet, image_scores
 from twinfolio.assessment.judgement import Contrast, Judgement, contrast, fixed, judge
 from twinfolio.assessment.leak import LeakGap, leak_gap
 from twinfolio.assessment.scene import Scene
@@ -137,9 +137,8 @@ def _test(system: System, scene: Scene, threshold: float) -> Tested:
     among = leave_one_out(image_scores(system.scores, vectors, test, vectors, test), queries)
     n_classes = len(scene.info.classes)
     votes = {k: nearest_votes(judgement.answers, gallery.labels, n_classes, k) for k in NEIGHBOURS}
-    layer = None
-    if system.classify is not None:
-        layer = classified(image_values(system.classify(vectors), test), queries, resampling)
+    probabilities = class_probabilities(system, vectors, test)
+    layer = None if probabilities is None else classified(probabilities, queries, resampling)
     how = (resampling.n, resampling.seed, resampling.confidence)
     return Tested(
         vectors=vectors,

@@ -19,7 +19,7 @@ from twinfolio.assessment.systems import System
 from twinfolio.data.store import Store
 from twinfolio.errors import ModelError
 from twinfolio.evaluation.retrieval_protocol import Items, OwnGroup, RetrievalResult, candidates, retrieval_protocol
-from twinfolio.retrieval.heads import build_scorer
+from twinfolio.retrieval.heads import build_scorer, read_part
 from twinfolio.retrieval.prepared import PreparedGallery
 from twinfolio.retrieval.recipe import BuildScorer, Recipe
 from twinfolio.retrieval.recipe_scores import RecipeScores
@@ -120,14 +120,10 @@ def head_builder(folder: Path) -> BuildScorer:
     Raises:
         ModelError: The model has no head.
     """
-    from safetensors import safe_open
-
     config: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     if config["head"] is None:
         raise ModelError(f"{folder}: this model has no head", "give a Siamese model")
-    with safe_open(folder / "model.safetensors", framework="numpy") as file:
-        names = [name for name in file.keys() if name.startswith("head.")]  # noqa: SIM118  # no mapping
-        state = {name.removeprefix("head."): file.get_tensor(name) for name in names}
+    state = read_part(folder, "head")
     return lambda gallery: build_scorer(config["head"], config["distance"], state, gallery)
 
 

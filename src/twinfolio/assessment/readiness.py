@@ -12,7 +12,7 @@ import pandas as pd
 
 from twinfolio.assessment.ablation import Ablation, Grid, ablate
 from twinfolio.assessment.calibration import Calibration, CalibrationSettings, calibrate
-from twinfolio.assessment.images import ImageSet, image_values
+from twinfolio.assessment.classify import class_probabilities
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.neighbour_bench import Bench, barred_images, open_bench
 from twinfolio.assessment.systems import System
@@ -90,11 +90,6 @@ def make_ready(
     threshold = choose_threshold(of_pairs, pairs["label"].to_numpy().astype(bool), criterion)
     logger.info("calibration: %s, unknown below %.3f", calibration.pairs.method, calibration.unknown)
     return Readiness(system.name, ablation, threshold, calibration)
-
-
-def class_probabilities(system: System, vectors: np.ndarray, of: ImageSet) -> np.ndarray | None:
-    """The class layer's probabilities (N, C) of images; None without one."""
-    return None if system.classify is None else image_values(system.classify(vectors), of)
 
 
 def _scores(bench: Bench, gallery: PreparedGallery, queries: Items, groups: np.ndarray | None = None) -> RecipeScores:

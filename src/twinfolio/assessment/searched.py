@@ -10,8 +10,9 @@ import numpy as np
 
 from twinfolio.assessment.calibration import Calibration, PairSample
 from twinfolio.assessment.calibration_check import CalibrationCheck, check_calibration
+from twinfolio.assessment.classify import class_probabilities
 from twinfolio.assessment.embeddings import embed_originals
-from twinfolio.assessment.images import ImageSet, image_values
+from twinfolio.assessment.images import ImageSet
 from twinfolio.assessment.judgement import Contrast, Judgement, contrast, fixed, judge
 from twinfolio.assessment.neighbour_bench import barred_images
 from twinfolio.assessment.scene import Scene
@@ -109,7 +110,7 @@ def search_test(
     queries, items, how = scene.queries.items, scene.gallery.items, scene.resampling
     judgement = judge(NAME, system.pretrained, scores, queries, items, scene.pairs, fixed(setting.threshold), how)
     labels = scene.pairs["label"].to_numpy().astype(bool)
-    probabilities = None if system.classify is None else image_values(system.classify(test_vectors), scene.queries)
+    probabilities = class_probabilities(system, test_vectors, scene.queries)
     check = check_calibration(
         setting.calibration,
         scores,

@@ -1,9 +1,10 @@
-"""From a head's tensors to its scorer."""
+"""From a model folder's head to its scorer."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -33,3 +34,12 @@ def build_scorer(kind: str, distance: str, state: Mapping[str, Floats], gallery:
     if kind == "fusion":
         return FusionScorer(gallery, distance, FusionWeights.of(state))
     raise ModelError(f"head = {kind!r} is unknown", "choose one of distance, weighted, fusion")
+
+
+def read_part(folder: Path, part: str) -> dict[str, Floats]:
+    """The tensors of one part of a model folder (``head``, ``class_layer``) by name."""
+    from safetensors import safe_open
+
+    with safe_open(folder / "model.safetensors", framework="numpy") as file:
+        names = [name for name in file.keys() if name.startswith(f"{part}.")]  # noqa: SIM118  # no mapping
+        return {name.removeprefix(f"{part}."): file.get_tensor(name) for name in names}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from twinfolio.data.store_plan import Rendering
 from twinfolio.errors import ModelError
-from twinfolio.retrieval.heads import build_scorer
+from twinfolio.retrieval.heads import build_scorer, read_part
 from twinfolio.retrieval.places import Split, head_split
 from twinfolio.retrieval.recipe import ARRAYS, JSON, Recipe, load_recipe
 from twinfolio.retrieval.scorers import Floats, Scorer
@@ -86,7 +86,7 @@ class Program:
     def split(self) -> Split | None:
         """How the head's score splits into places; None where it does not (see also ``embed_places``)."""
         kind = self.config["head"]
-        weight = self._weights("head")["weight"] if kind == "weighted" else None
+        weight = read_part(self.folder, "head")["weight"] if kind == "weighted" else None
         return head_split(kind, self.config["distance"], normalise=self.config["normalise"], weight=weight)
 
     def match_maps(self, query: NDArray[np.uint8], gallery: NDArray[np.uint8]) -> tuple[Floats, Floats] | None:
@@ -104,7 +104,7 @@ class Program:
 
     def scorer(self, gallery: Floats) -> Scorer:
         """The head against a gallery (M, D)."""
-        return build_scorer(self.config["head"], self.config["distance"], self._weights("head"), gallery)
+        return build_scorer(self.config["head"], self.config["distance"], read_part(self.folder, "head"), gallery)
 
     def probabilities(self, embeddings: Floats) -> Floats:
         """Class probabilities (N, classes) of embeddings (N, D), as training left them.
@@ -114,7 +114,7 @@ class Program:
         """
         if self.config["class_layer"] is None:
             raise ModelError(f"{self.folder}: this model has no class layer", "train with siamese.class_weight above 0")
-        layer, gain = self._weights("class_layer"), self.config["class_layer"][1]
+        layer, gain = read_part(self.folder, "class_layer"), self.config["class_layer"][1]
         logits = (embeddings * np.float32(gain)) @ layer["weight"].T + layer["bias"]
         exponentials = np.exp(logits - logits.max(1, keepdims=True))
         return np.asarray(exponentials / exponentials.sum(1, keepdims=True))
@@ -134,13 +134,6 @@ class Program:
         images = np.ascontiguousarray(rows.transpose(0, 3, 1, 2), dtype=np.float32) / np.float32(255)
         parts = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
         return np.concatenate([self._session.run([output], {"images": part}, options)[0] for part in parts])
-
-    def _weights(self, part: str) -> dict[str, Floats]:
-        from safetensors import safe_open
-
-        with safe_open(self.folder / "model.safetensors", framework="numpy") as file:
-            names = [name for name in file.keys() if name.startswith(f"{part}.")]  # noqa: SIM118  # no mapping
-            return {name.removeprefix(f"{part}."): file.get_tensor(name) for name in names}
 
 
 def load_program(folder: Path) -> Program:

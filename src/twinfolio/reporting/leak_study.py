@@ -12,7 +12,7 @@ import pandas as pd
 
 from twinfolio.errors import DataError
 from twinfolio.evaluation.significance import unpaired_difference
-from twinfolio.reporting.plots import interval_panels, plot_intervals
+from twinfolio.reporting.plots import plot_intervals
 from twinfolio.reporting.report import Chapter, brief, headline, write_report
 from twinfolio.reporting.tables import write_metrics, write_table
 
@@ -22,6 +22,8 @@ HEADLINES = {
     "classification accuracy": "classified",
 }
 """Headline -> column of ``per_query.csv``."""
+DRAWN = ("retrieval mAP", "retrieval top-1", "classification accuracy", "classification macro F1")
+"""Headlines of the figure."""
 TABLED = {
     "retrieval mAP": "test/retrieval/mAP",
     "retrieval top-1": "test/retrieval/P@1",
@@ -109,8 +111,7 @@ def write_leak_study(blocks: Side, random: Side, report_dir: Path, *, n: int = 1
         for end, column in (("by_group", "by group"), ("at_random", "at random"), ("gap", "gap"))
     }
     write_metrics(report_dir / "metrics.json", {key: value for key, value in metrics.items() if value == value})
-    titles = {title: title for title in ("by group", "at random")}
-    plot_intervals(report_dir / "figures" / "leak_gap.png", interval_panels(table.set_index("number"), titles))
+    plot_intervals(report_dir / "figures" / "leak_gap.png", _panels(table))
     first = table.iloc[0]
     heads = [headline("mAP by group", first["by group"], first["by group_low"], first["by group_high"]),
              headline("mAP at random", first["at random"], first["at random_low"], first["at random_high"]),
@@ -121,12 +122,21 @@ def write_leak_study(blocks: Side, random: Side, report_dir: Path, *, n: int = 1
         "so a gap's interval comes from resampling each side's own groups; a gap without an interval is a plain "
         "difference of two numbers whose own intervals stand beside it."
     )
-    kept = ("images", "groups", "train", "val", "test")
+    kept = ("images", "groups", "train", "val", "test", "unknown")
     counts = pd.DataFrame(
-        [{"split": title, **{key: side.split[key] for key in kept}}
+        [{"split": title, **{key: side.split.get(key, 0) for key in kept}}
          for title, side in (("by group", blocks), ("at random", random))]
     )  # fmt: skip
     chapter = Chapter("Every headline number under both splits", [text],
                       tables=[("Numbers", brief(table)), ("Splits", counts)],
                       figures=[("Values with their intervals", report_dir / "figures" / "leak_gap.png")])  # fmt: skip
     write_report(report_dir / "report.html", "Leak gap", "Trained anew under each split.", heads, [chapter])
+
+
+def _panels(table: pd.DataFrame) -> dict[str, dict[str, tuple[float, float, float]]]:
+    """Both splits on one axis, a panel a headline that has an image or a class as its unit."""
+    rows, splits = table.set_index("number").loc[list(DRAWN)], ("by group", "at random")
+    return {
+        str(number): {split: (row[split], row[f"{split}_low"], row[f"{split}_high"]) for split in splits}
+        for number, row in rows.to_dict("index").items()
+    }

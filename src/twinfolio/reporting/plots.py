@@ -73,7 +73,7 @@ def plot_intervals(
         highlight: The system drawn in the second colour (the champion).
     """
     systems = list(next(iter(panels.values())))
-    figure = new_figure(1.6 + 2.7 * len(panels), 1.1 + 0.36 * len(systems))
+    figure = new_figure(1.6 + 2.7 * len(panels), max(2.6, 1.1 + 0.36 * len(systems)))
     first: Axes | None = None
     for place, (metric, rows) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(1, len(panels), place, sharey=first)

@@ -1,4 +1,4 @@
-"""Stage ``calibrate``: the champion on validation -> neighbours, threshold, probabilities; test is not opened."""
+"""Stage ``calibrate``: the champion on validation -> neighbours, thresholds, probabilities; test is not opened."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ if __name__ == "__main__":
     models = [str(folder) for folder in SIAMESE.values()]
     run_stage(
         "calibrate", main,
-        inputs=[*(f"{STORE}/{part}" for part in ("store.json", "train", "val")), str(COMPARED), *models],
+        inputs=[*(f"{STORE}/{part}" for part in ("store.json", "train", "val", "unknown")), str(COMPARED), *models],
     )  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 
 from twinfolio.evaluation.calibration import Calibrator, choose_calibrator, fit_temperature, threshold_at_fmr
 from twinfolio.evaluation.conformal import Conformal, fit_conformal
-from twinfolio.evaluation.open_set import best_scores, impostor_scores
+from twinfolio.evaluation.open_set import best_scores
 from twinfolio.evaluation.retrieval_protocol import Items, exclusions, relevance
 from twinfolio.evaluation.streaming import Scores
 
@@ -48,6 +48,7 @@ class Calibration:
         temperature: Divides the class logits; None without a class layer.
         unknown: Best score, before re-ranking, below which a query is of none of the known classes.
         false_match_rate: What ``unknown`` promises.
+        unknown_classes: Classes held out of training that it rests on; 0: known classes, each left out of the gallery.
         conformal: Cut on the calibrated probability of a class's best image.
     """
 
@@ -57,6 +58,7 @@ class Calibration:
     temperature: float | None
     unknown: float
     false_match_rate: float
+    unknown_classes: int
     conformal: Conformal
 
     def to_json(self) -> dict[str, Any]:
@@ -66,7 +68,11 @@ class Calibration:
         return {
             "pairs": self.pairs.to_json() | {"prior": self.prior, "log_loss": losses},
             "classes": None if self.temperature is None else {"temperature": self.temperature},
-            "unknown": {"threshold": self.unknown, "false_match_rate": self.false_match_rate},
+            "unknown": {
+                "threshold": self.unknown,
+                "false_match_rate": self.false_match_rate,
+                "classes": self.unknown_classes,
+            },
             "conformal": vars(self.conformal),
         }
 
@@ -81,8 +87,22 @@ class Calibration:
             temperature=None if classes is None else classes["temperature"],
             unknown=unknown["threshold"],
             false_match_rate=unknown["false_match_rate"],
+            unknown_classes=unknown["classes"],
             conformal=Conformal(**values["conformal"]),
         )
+
+
+@dataclass(frozen=True)
+class Impostors:
+    """Queries that must find nothing.
+
+    Attributes:
+        scores: The best score of each, before re-ranking (N,); -inf where it may find nothing at all.
+        classes: Classes held out of training that they are of; 0: of known classes, each left out of the gallery.
+    """
+
+    scores: np.ndarray
+    classes: int
 
 
 @dataclass(frozen=True)
@@ -102,7 +122,7 @@ class PairSample:
 
 def calibrate(
     scores: Scores,
-    strangers: Scores,
+    impostors: Impostors,
     queries: Items,
     gallery: Items,
     probabilities: np.ndarray | None,
@@ -110,11 +130,9 @@ def calibrate(
 ) -> Calibration:
     """Fit everything on validation.
 
-    A query of an unknown class is played by a validation query whose class is taken out of the gallery.
-
     Args:
         scores: Of any queries with any gallery images.
-        strangers: Before re-ranking, where no query takes evidence from its own class.
+        impostors: What the threshold for unknown classes is set on.
         queries: Validation images.
         gallery: Training images.
         probabilities: Class probabilities (Q, C) of the queries; None without a class layer.
@@ -122,16 +140,16 @@ def calibrate(
     """
     sample = all_pairs(scores, queries, gallery, settings.seed)
     calibrator, losses = choose_calibrator(sample.scores, sample.labels, sample.groups, settings.folds, settings.seed)
-    impostors = impostor_scores(strangers, queries, gallery)
-    impostors = impostors[np.isfinite(impostors)]
+    best = impostors.scores[np.isfinite(impostors.scores)]
     evidence = class_evidence(calibrator, scores, queries, gallery)
     return Calibration(
         pairs=calibrator,
         prior=float(sample.labels.mean()),
         losses=losses,
         temperature=None if probabilities is None else fit_temperature(probabilities, queries.labels),
-        unknown=threshold_at_fmr(impostors, np.zeros(len(impostors), bool), settings.false_match_rate),
+        unknown=threshold_at_fmr(best, np.zeros(len(best), bool), settings.false_match_rate),
         false_match_rate=settings.false_match_rate,
+        unknown_classes=impostors.classes,
         conformal=fit_conformal(evidence.probabilities, evidence.own, evidence.groups, settings.coverage),
     )
 

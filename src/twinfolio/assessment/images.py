@@ -43,16 +43,20 @@ class ImageSet:
         return int(self.rows[np.flatnonzero(self.row_image == image)[0]])
 
 
-def originals(store: Store) -> ImageSet:
+def originals(store: Store, labels: np.ndarray | None = None) -> ImageSet:
     """The original images (copy 0) of one split of the store.
 
     Args:
         store: An open split.
+        labels: Only images of these classes; None: all.
 
     Raises:
         DataError: The split has no image.
     """
-    rows = np.flatnonzero(store.index["copy"].to_numpy() == 0).astype(np.int64)
+    wanted = store.index["copy"].to_numpy() == 0
+    if labels is not None:
+        wanted &= np.isin(store.labels, labels)
+    rows = np.flatnonzero(wanted).astype(np.int64)
     if not len(rows):
         raise DataError("a split of the store has no images", "give each class more images, or change split.fractions")
     index = store.index.iloc[rows]

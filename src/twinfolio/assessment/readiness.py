@@ -11,16 +11,22 @@ import numpy as np
 import pandas as pd
 
 from twinfolio.assessment.ablation import Ablation, Grid, ablate
-from twinfolio.assessment.calibration import Calibration, CalibrationSettings, calibrate
+from twinfolio.assessment.calibration import Calibration, CalibrationSettings, Impostors, calibrate
 from twinfolio.assessment.classify import class_probabilities
+from twinfolio.assessment.embeddings import embed_originals
+from twinfolio.assessment.images import ImageSet
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.neighbour_bench import Bench, barred_images, open_bench
 from twinfolio.assessment.systems import System
+from twinfolio.assessment.unknown import unknown_images
+from twinfolio.data.manifest import UNKNOWN
+from twinfolio.data.store import Store, read_info
+from twinfolio.evaluation.open_set import best_scores, impostor_scores
 from twinfolio.evaluation.pairs import pair_scores
 from twinfolio.evaluation.retrieval_protocol import Items
 from twinfolio.evaluation.verification import choose_threshold
 from twinfolio.retrieval.prepared import PreparedGallery
-from twinfolio.retrieval.recipe import BuildScorer
+from twinfolio.retrieval.recipe import BuildScorer, Recipe
 from twinfolio.retrieval.recipe_scores import RecipeScores
 
 logger = logging.getLogger(__name__)
@@ -28,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Readiness:
-    """What search needs besides the model, all from validation.
+    """What search needs besides the model, all without test.
 
     Attributes:
         champion: The system's name.
@@ -62,7 +68,7 @@ def make_ready(
     Args:
         system: The champion.
         build: Its head, see ``head_builder``.
-        store_root: Only its ``train`` and ``val`` are opened.
+        store_root: Only its ``train``, its ``val`` and every second class of its ``unknown`` are read.
         embeddings: Its file of ``embed_gallery``.
         pairs: The frozen validation pairs, ``query, archive, label``.
         grid: Methods for better neighbours, and their settings.
@@ -76,12 +82,11 @@ def make_ready(
     ablation = ablate(bench, grid, latency_ms)
     gallery = bench.prepared(ablation.kept.recipe)
     queries, train = bench.parts["val"], bench.parts["train"]
-    scores = _scores(bench, gallery, queries.items)
+    scores = _scores(gallery, bench.embedded(gallery.recipe.views)["val"], queries, train.items)
     of_pairs = pair_scores(pairs, scores, queries.items.ids, train.items.ids)
-    strange = replace(queries.items, groups=_classes(queries.items))
     calibration = calibrate(
         scores,
-        _scores(bench, bench.prepared(gallery.recipe.first_pass), strange, _classes(train.items)),
+        _impostors(bench, gallery.recipe, store_root),
         queries.items,
         train.items,
         class_probabilities(system, bench.embedded(None)["val"], queries),
@@ -92,13 +97,28 @@ def make_ready(
     return Readiness(system.name, ablation, threshold, calibration)
 
 
-def _scores(bench: Bench, gallery: PreparedGallery, queries: Items, groups: np.ndarray | None = None) -> RecipeScores:
-    """Validation against train; a query takes no evidence from its own group."""
-    val, train = bench.parts["val"], bench.parts["train"].items
-    barred = barred_images(queries, train if groups is None else replace(train, groups=groups))
-    return RecipeScores(gallery, bench.embedded(gallery.recipe.views)["val"], val.row_image, barred)
+def _impostors(bench: Bench, recipe: Recipe, store_root: Path) -> Impostors:
+    """The best scores, before re-ranking, of held-out classes; where there is none, of known classes left out."""
+    gallery, val, train = bench.prepared(recipe.first_pass), bench.parts["val"], bench.parts["train"].items
+    held_out = Store.open(store_root / UNKNOWN) if read_info(store_root).unknown_classes else None
+    strange = None if held_out is None else unknown_images(held_out, "threshold")
+    if held_out is None or strange is None:
+        # classes in the place of groups: what an unknown query may not take evidence from
+        left_out = replace(val, items=replace(val.items, groups=_classes(val.items)))
+        others = replace(train, groups=_classes(train))
+        scores = _scores(gallery, bench.embedded(recipe.views)["val"], left_out, others)
+        return Impostors(impostor_scores(scores, val.items, train), 0)
+    seen = replace(bench.system, embed=recipe.forward(bench.system.embed))
+    vectors = embed_originals(seen, held_out.images, strange, UNKNOWN)
+    best = best_scores(_scores(gallery, vectors, strange, train), strange.items, train)
+    return Impostors(best.searches(strange.items).scores, len(np.unique(strange.items.labels)))
+
+
+def _scores(gallery: PreparedGallery, vectors: np.ndarray, queries: ImageSet, train: Items) -> RecipeScores:
+    """Against train; a query takes no evidence from its own group."""
+    return RecipeScores(gallery, vectors, queries.row_image, barred_images(queries.items, train))
 
 
 def _classes(items: Items) -> np.ndarray:
-    """Classes in the place of groups: what an unknown query may not learn from."""
+    """A group for each class."""
     return np.char.add("class ", items.labels.astype(str))

@@ -13,6 +13,8 @@ import pandas as pd
 from twinfolio.assessment.embeddings import load_embeddings
 from twinfolio.assessment.images import ImageSet, join, originals
 from twinfolio.assessment.judgement import Resampling
+from twinfolio.assessment.unknown import unknown_images
+from twinfolio.data.manifest import SPLITS, UNKNOWN
 from twinfolio.data.store import Store, StoreInfo, read_info
 from twinfolio.evaluation.pairs import PairCounts, build_pairs
 
@@ -24,7 +26,7 @@ class Scene:
     Attributes:
         info: Of the store.
         stores: ``train``, ``val``, ``test`` and, where classes were held out, ``unknown``.
-        parts: Their original images.
+        parts: Their original images; of ``unknown`` those of the classes that set no threshold.
         pairs: ``query, archive, label``.
         pair_counts: What the pair list is made of.
         embeddings: System -> the file of ``embed_gallery``.
@@ -78,7 +80,9 @@ def open_scene(
     """
     info = read_info(store_root)
     stores = {split: Store.open(store_root / split) for split in info.splits}
-    parts = {split: originals(store) for split, store in stores.items()}
+    parts = {split: originals(stores[split]) for split in SPLITS}
+    if UNKNOWN in stores and (strange := unknown_images(stores[UNKNOWN], "test")) is not None:
+        parts[UNKNOWN] = strange
     archive = parts["train"].items.join(parts["val"].items)
     pairs, counts = build_pairs(parts["test"].items, archive, positives_per_query, min_positives, resampling.seed)
     return Scene(info, stores, parts, pairs, counts, embeddings, resampling)

@@ -1,7 +1,7 @@
 """The store: every image decoded and resized once, a memory-mapped array per split.
 
-``<store>/{train,val,test}/{images.npy,labels.npy,index.csv}`` and ``<store>/store.json``; where classes were held out
-of training also ``<store>/unknown``, which only the pass over test may open. A batch is one fancy index into
+``<store>/{train,val,test,unknown}/{images.npy,labels.npy,index.csv}`` and ``<store>/store.json``. ``unknown`` holds the
+classes held out of training, and is empty where there are none. A batch is one fancy index into
 ``images``: no decoding, no per-sample Python. Written by ``twinfolio.data.store_writer``.
 """
 
@@ -59,7 +59,7 @@ class StoreInfo:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The folders of the store."""
+        """The splits that may hold images."""
         return (*SPLITS, UNKNOWN) if self.unknown_classes else SPLITS
 
 

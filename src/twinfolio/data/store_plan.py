@@ -124,6 +124,7 @@ def describe(manifest: pd.DataFrame, plans: dict[str, pd.DataFrame], rendering: 
             "copies": int((plan["copy"] > 0).sum()),
         }
         for split, plan in plans.items()
+        if len(plan) or split != UNKNOWN
     }
     unknown = manifest["split"] == UNKNOWN
     return StoreInfo(

@@ -73,7 +73,6 @@ def write_store(
             manifest[manifest["split"] == split], rendering, per_class, max_copies if split == "train" else 0
         )
         for split in (*SPLITS, UNKNOWN)
-        if split != UNKNOWN or (manifest["split"] == UNKNOWN).any()
     }
     info = describe(manifest, plans, rendering)
     rows = sum(len(plan) for plan in plans.values())

@@ -1,7 +1,7 @@
 """Queries that may belong to no known class: what the archive says of each class, and whether it should say anything.
 
-A query is accepted where its best score reaches a threshold. The threshold comes from validation, where unknown queries
-are played by known ones whose own class is left out of the gallery; it is judged on classes that no training has seen.
+A query is accepted where its best score reaches a threshold, which is set on queries that must find nothing and judged
+on others, of classes that no training has seen.
 
 Sources: Grother & Ngan 2014, NIST IR 8009 (open-set search: false positive identification, detection and identification
 at rank 1); Hanley & McNeil 1982 (AUROC as the share of won comparisons); Davison & Hinkley 1997 (two-sample bootstrap).
@@ -111,6 +111,8 @@ def best_scores(
 
 def impostor_scores(scores: streaming.Scores, queries: Items, gallery: Items) -> Floats:
     """Best score of each query with its own class left out of the gallery: known queries in the part of unknown ones.
+
+    Training has told these classes apart, so a threshold set on them is too low for new ones.
 
     ``calibration.threshold_at_fmr(impostors, np.zeros(Q), rate)`` is the threshold that accepts at most the share
     ``rate`` of them.

@@ -46,8 +46,9 @@ class SplitParams(Section):
     near_duplicate_bits: int = Field(default=4, ge=0, le=16)
     """Two images of one class whose 64-bit perceptual hashes differ in at most this many bits travel together."""
     unknown_classes: int | list[str] = 0
-    """Classes held out of training altogether, for open-set evaluation: how many (drawn by the seed among those of two
-    groups or more), or the names of their folders. All others are split as if these were not there."""
+    """Classes held out of training altogether: how many (drawn by the seed among those of two groups or more), or the
+    names of their folders. Every second one sets the threshold for images of unknown classes, the others test it. All
+    other classes are split as if these were not there."""
 
     @field_validator("unknown_classes", mode="before")
     @classmethod

@@ -27,6 +27,13 @@ def curve(method: str) -> str:
     return {"logistic": "a logistic curve", "isotonic": "an isotonic curve"}[method]
 
 
+def basis(calibration: Calibration) -> str:
+    """What the threshold for unknown classes was set on."""
+    if calibration.unknown_classes:
+        return f"{calibration.unknown_classes} other classes held out of training"
+    return "validation, each with its own (trained) class left out of the archive, which promises too much,"
+
+
 def write_check(check: CalibrationCheck, report_dir: Path) -> None:
     """Write ``calibration.csv`` (a row a bin) and ``figures/reliability.png``."""
     frames = [
@@ -87,7 +94,8 @@ def _unknown_text(calibration: Calibration, unknown: Mapping[str, float]) -> str
 
     return (
         f"{unknown['n_unknown']:.0f} images of {unknown['n_unknown_classes']:.0f} classes were held out of training "
-        f"altogether. Best score of a query, known against unknown: AUROC {shown('auroc')}. At the threshold of "
-        f"validation (promised false-match rate {calibration.false_match_rate:.0%}): {shown('false_match_rate')} of "
-        f"the unknown pass for known, {shown('known_accepted')} of the known are accepted."
+        f"altogether and set no threshold. Best score of a query before re-ranking, known against unknown: AUROC "
+        f"{shown('auroc')}. At the threshold that lets {calibration.false_match_rate:.0%} of the images of "
+        f"{basis(calibration)} pass: {shown('false_match_rate')} of the unknown pass for known, "
+        f"{shown('known_accepted')} of the known are accepted."
     )

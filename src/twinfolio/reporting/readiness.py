@@ -6,7 +6,7 @@ from pathlib import Path
 
 from twinfolio.assessment.readiness import Readiness
 from twinfolio.reporting.ablation import ablation_chapter, ablation_metrics, write_ablation
-from twinfolio.reporting.calibration import curve
+from twinfolio.reporting.calibration import basis, curve
 from twinfolio.reporting.report import Chapter, headline, write_report
 from twinfolio.reporting.tables import write_json, write_metrics
 
@@ -38,7 +38,7 @@ def write_readiness(ready: Readiness, output_dir: Path, report_dir: Path) -> Non
     write_report(
         report_dir / "report.html",
         f"Ready for search: {ready.champion}, {ready.ablation.kept.method}",
-        "Validation only; test was not opened.",
+        "Validation and every second class held out of training; test was not opened.",
         [headline("retrieval mAP as searched", kept["mAP"], kept["mAP_low"], kept["mAP_high"])],
         [ablation_chapter(ready.ablation, report_dir), _fits(ready)],
     )
@@ -51,8 +51,8 @@ def _fits(ready: Readiness) -> Chapter:
     texts = [
         f"Scores become probabilities by {curve(fits.pairs.method)} over all admissible validation pairs, "
         f"{fits.prior:.4f} of them of one class (cross-fitted log loss: {losses}).",
-        f"A query whose best score is below {fits.unknown:.3f} is of none of the known classes; at most "
-        f"{fits.false_match_rate:.0%} of validation queries pass it when their own class is taken out of the archive.",
+        f"A query whose best score before re-ranking is below {fits.unknown:.3f} is of none of the known classes; "
+        f"at most {fits.false_match_rate:.0%} of the images of {basis(fits)} pass it.",
         f"A class is in a query's set where its best image has at least probability {fits.conformal.cut:.3f}: the "
         f"promise is {fits.conformal.coverage:.0%} of new pages like the {fits.conformal.n} of validation.",
     ]

@@ -54,8 +54,8 @@ _CALIBRATION_TEXT = (
 )
 _UNKNOWN_TEXT = (
     "Classes held out of training altogether (`split.unknown_classes`) against the known ones, by the best score a "
-    "query reaches in the archive; the threshold comes from validation, where a query's own class was taken out, and "
-    "promises that at most 5 % of the unknown pass."
+    "query reaches in the archive. Half of these classes set the threshold, letting at most 5 % of their images pass; "
+    "the numbers are those of the other half."
 )
 
 

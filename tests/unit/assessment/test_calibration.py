@@ -8,18 +8,19 @@ from tests.unit.assessment.scored import noisy, pages, scores_of
 from twinfolio.assessment.calibration import (
     Calibration,
     CalibrationSettings,
+    Impostors,
     all_pairs,
     calibrate,
     class_evidence,
 )
 from twinfolio.evaluation.calibration import Calibrator, log_loss, reliability
-from twinfolio.evaluation.open_set import impostor_scores
 
 GALLERY = pages("g", classes=4, groups=6)
 # pages 4 and 5 lend images to both sides, 6 to 15 are the queries' own
 QUERIES = pages("q", classes=4, groups=12, first_group=4)
 SCORES = noisy(QUERIES, GALLERY, gap=2.0)
 SETTINGS = CalibrationSettings(false_match_rate=0.1, coverage=0.8)
+IMPOSTORS = Impostors(np.random.default_rng(7).normal(size=150), classes=3)
 
 
 def barred(queries, gallery):
@@ -34,8 +35,7 @@ def barred(queries, gallery):
 
 
 def fitted(matrix=SCORES, queries=QUERIES, probabilities=None, settings=SETTINGS):
-    scores = scores_of(matrix)
-    return calibrate(scores, scores, queries, GALLERY, probabilities, settings)
+    return calibrate(scores_of(matrix), IMPOSTORS, queries, GALLERY, probabilities, settings)
 
 
 def test_all_pairs_are_the_admissible_pairs_one_by_one():
@@ -87,16 +87,14 @@ def test_a_calibration_survives_json_to_the_last_digit(probabilities):
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.3])
 def test_at_most_the_promised_share_of_impostors_passes_and_one_more_would_not_do(rate):
     calibration = fitted(settings=replace(SETTINGS, false_match_rate=rate))
-    impostors = impostor_scores(scores_of(SCORES), QUERIES, GALLERY)
-    passed = (impostors >= calibration.unknown).mean()
-    assert passed <= rate < passed + 1 / len(impostors) + 1e-12
-    assert calibration.false_match_rate == rate
+    passed = (IMPOSTORS.scores >= calibration.unknown).mean()
+    assert passed <= rate < passed + 1 / len(IMPOSTORS.scores) + 1e-12
+    assert (calibration.false_match_rate, calibration.unknown_classes) == (rate, 3)
 
 
-def test_impostors_are_scored_by_the_strangers_and_not_by_the_scores_of_pairs():
-    calibration = calibrate(scores_of(SCORES), scores_of(SCORES + 100), QUERIES, GALLERY, None, SETTINGS)
-    assert calibration.unknown == pytest.approx(fitted().unknown + 100, abs=1e-3)
-    assert calibration.pairs == fitted().pairs
+def test_impostors_that_may_find_nothing_set_no_threshold():
+    some = Impostors(np.append(IMPOSTORS.scores, [-np.inf] * 50), IMPOSTORS.classes)
+    assert calibrate(scores_of(SCORES), some, QUERIES, GALLERY, None, SETTINGS).unknown == fitted().unknown
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9])

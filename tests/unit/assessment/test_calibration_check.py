@@ -27,7 +27,7 @@ def honest(prior=PRIOR, sharpness=1.0):
 
 
 def calibration(pairs, cut=0.5, temperature=None):
-    return Calibration(pairs, PRIOR, {}, temperature, 0.0, 0.05, Conformal(cut, 0.9, 10))
+    return Calibration(pairs, PRIOR, {}, temperature, 0.0, 0.05, 0, Conformal(cut, 0.9, 10))
 
 
 def balanced(n=2000, seed=3):

@@ -40,7 +40,7 @@ def bundle(tmp_path_factory):
 
 CLASSES = ["alif", "ba", "ta", "tha"]
 CALIBRATION = Calibration(
-    Calibrator("logistic", (2.0, -1.0)), 0.25, {"logistic": 0.1}, 1.5, 0.75, 0.05, Conformal(0.4, 0.9, 12)
+    Calibrator("logistic", (2.0, -1.0)), 0.25, {"logistic": 0.1}, 1.5, 0.75, 0.05, 2, Conformal(0.4, 0.9, 12)
 )
 
 

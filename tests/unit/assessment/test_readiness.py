@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.unit.assessment.conftest import cosine_head, make_ready_of, make_systems
+from tests.unit.assessment.conftest import cosine_head, make_ready_of, make_systems, write_unknown
 from twinfolio.assessment import readiness
 from twinfolio.assessment.compare import PairSettings, compare_systems
 from twinfolio.assessment.images import originals
@@ -17,6 +17,7 @@ from twinfolio.retrieval.expansion import Expansion
 from twinfolio.retrieval.prepared import PreparedGallery
 from twinfolio.retrieval.recipe import Recipe
 from twinfolio.retrieval.recipe_scores import RecipeScores
+from twinfolio.retrieval.views import Views
 
 COSINE = make_systems()[1]
 
@@ -34,9 +35,9 @@ def made(store_root, tmp_path, compared, monkeypatch):
         given = {}
         true = readiness.calibrate
 
-        def calibrate(scores, strangers, queries, gallery, probabilities, settings):
-            given.update(scores=scores, strangers=strangers, probabilities=probabilities)
-            return true(scores, strangers, queries, gallery, probabilities, settings)
+        def calibrate(scores, impostors, queries, gallery, probabilities, settings):
+            given.update(scores=scores, impostors=impostors, probabilities=probabilities)
+            return true(scores, impostors, queries, gallery, probabilities, settings)
 
         monkeypatch.setattr(readiness, "calibrate", calibrate)
         if recipe is not None:
@@ -102,11 +103,32 @@ def test_an_impostor_learns_nothing_from_its_own_class(made, store_root, sides):
         nothing = [np.empty(0, np.int64)] * len(val)
         alone = RecipeScores(gallery, tiles, val.row_image, nothing)
         slow[asked] = alone(asked, np.arange(len(kept))).max(1)
-    found = impostor_scores(given["strangers"], val.items, train.items)
+    found = given["impostors"].scores
+    assert given["impostors"].classes == ready.calibration.unknown_classes == 0
     np.testing.assert_allclose(found, slow, atol=1e-5)
     leaky = impostor_scores(given["scores"], val.items, train.items)
     assert np.abs(leaky - slow).max() > 0.01
     assert (found >= ready.calibration.unknown).mean() <= 0.05
+
+
+@pytest.mark.parametrize("views", [None, Views(1, 0.5)])
+def test_every_second_held_out_class_sets_the_threshold(made, store_root, sides, views):
+    write_unknown(store_root)
+    ready, given = made(Recipe(views=views, expansion=Expansion(2, 1.0)))
+    store = Store.open(store_root / "unknown")
+    rows = np.flatnonzero(np.isin(store.labels, [5, 7]))  # of 4 to 7, by name
+    seen = Recipe(views=views).forward(COSINE.embed)
+    recipe = Recipe(views=views, expansion=Expansion(2, 1.0))
+    train = sides[1]
+    gallery = PreparedGallery(
+        recipe, seen(Store.open(store_root / "train").batch(train.rows)), train.row_image, cosine_head
+    )
+    ids = store.index["image_id"].to_numpy(dtype=str)[rows]
+    expected = [gallery.search(seen(store.batch(rows[ids == name])), 1)[1] for name in dict.fromkeys(ids)]
+    np.testing.assert_allclose(np.sort(given["impostors"].scores), np.sort(np.ravel(expected)), atol=1e-5)
+    assert len(expected) == 12
+    assert given["impostors"].classes == ready.calibration.unknown_classes == 2
+    assert (np.ravel(expected) >= ready.calibration.unknown).mean() <= 0.05
 
 
 def test_the_own_page_lends_no_evidence_to_the_scores_of_pairs(made, sides, store_root):

@@ -219,8 +219,8 @@ def test_the_table_of_classes_lists_unknown_ones_last(with_unknown):
     assert table["unknown"].tolist() == [0, 0, 8]
 
 
-def test_without_unknown_classes_there_is_no_such_folder_and_an_older_store_opens(written, tmp_path):
-    assert not (written / "unknown").exists()
+def test_without_unknown_classes_their_folder_is_empty_and_an_older_store_opens(written, tmp_path):
+    assert len(Store.open(written / "unknown")) == 0
     assert read_info(written).splits == ("train", "val", "test")
     older = json.loads((written / "store.json").read_text())
     assert older.pop("unknown_classes") == []
@@ -268,7 +268,7 @@ def test_a_new_store_replaces_the_old_one_as_a_whole(source, tmp_path):
     (target / "left_over.txt").touch()
     (tmp_path / ".store.partial").mkdir()
     write_store(*source, target, SMALL, workers=1)
-    assert sorted(path.name for path in target.iterdir()) == ["store.json", "test", "train", "val"]
+    assert sorted(path.name for path in target.iterdir()) == ["store.json", "test", "train", "unknown", "val"]
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 

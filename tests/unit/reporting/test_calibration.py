@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from tests.unit.assessment.scored import noisy, pages, scores_of
-from twinfolio.assessment.calibration import CalibrationSettings, PairSample, calibrate
+from twinfolio.assessment.calibration import CalibrationSettings, Impostors, PairSample, calibrate
 from twinfolio.assessment.calibration_check import check_calibration
 from twinfolio.assessment.images import first_answers
 from twinfolio.assessment.judgement import Resampling
@@ -20,10 +20,11 @@ UNKNOWN |= {"false_match_rate": 0.08, "false_match_rate_low": 0.01, "false_match
 UNKNOWN |= {"known_accepted": 0.77, "known_accepted_low": 0.6, "known_accepted_high": 0.9}
 
 
-def searched_with(unknown=None, classes=True):
+def searched_with(unknown=None, classes=True, impostor_classes=5):
     scores = scores_of(noisy(QUERIES, GALLERY, 2.0))
     layer = np.random.default_rng(0).dirichlet([1, 1, 1, 1], len(QUERIES)) if classes else None
-    fits = calibrate(scores, scores, QUERIES, GALLERY, layer, CalibrationSettings())
+    impostors = Impostors(np.random.default_rng(2).normal(size=40), impostor_classes)
+    fits = calibrate(scores, impostors, QUERIES, GALLERY, layer, CalibrationSettings())
     labels = np.arange(200) % 2 == 0
     balanced = PairSample(np.random.default_rng(1).normal(2 * labels), labels, np.arange(200) // 10)
     answers = first_answers(scores, QUERIES, GALLERY, 10)
@@ -89,8 +90,13 @@ def test_the_chapter_tells_known_from_unknown_with_promise_and_outcome(searched,
     text = chapter.paragraphs[-1]
     assert "12 images of 3 classes were held out" in text
     assert "AUROC 0.910 (0.850 to 0.970)" in text
-    assert "promised false-match rate 5%): 0.080 (0.010 to 0.200) of the unknown pass" in text
+    assert "lets 5% of the images of 5 other classes held out of training pass: 0.080 (0.010 to 0.200)" in text
     assert "0.770 (0.600 to 0.900) of the known are accepted" in text
+
+
+def test_a_threshold_set_on_known_classes_is_said_to_promise_too_much(tmp_path):
+    text = check_chapter(searched_with(UNKNOWN, impostor_classes=0), tmp_path).paragraphs[-1]
+    assert "own (trained) class left out of the archive, which promises too much, pass: 0.080" in text
 
 
 def test_a_single_unknown_class_has_no_interval_and_the_chapter_says_so(searched, tmp_path):

@@ -141,7 +141,7 @@ def test_chapters_follow_each_other_and_say_that_nothing_could_be_explained(repo
         "Classification",
     ]
     assert "nothing to explain" in html
-    assert "24 images of 4 classes were held out of training" in html
+    assert "12 images of 2 classes were held out of training" in html
     assert (report / "a" / "faithfulness.csv").read_text() == "kind\n"
 
 

@@ -61,7 +61,7 @@ def test_the_report_says_what_was_promised_and_that_test_was_not_opened(written)
         "test was not opened",
         f"by an {fits.pairs.method} curve",
         f"below {fits.unknown:.3f} is of none of the known classes",
-        "at most 5% of validation queries",
+        "at most 5% of the images of validation, each with its own (trained) class left out",
         "the promise is 90% of new pages",
         f"logits are divided by {fits.temperature:.3f}",
     ):

@@ -109,7 +109,7 @@ def test_scores_in_blocks_are_the_scores(tmp_path, monkeypatch):
     x, y = np.random.default_rng(1).random((9, 8), np.float32), np.random.default_rng(2).random((5, 8), np.float32)
     whole = model.scores(x, y)
     monkeypatch.setattr("twinfolio.models.bundle.SCORE_ROWS", 4)
-    np.testing.assert_allclose(model.scores(x, y), whole, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.scores(x, y), whole, rtol=1e-5, atol=1e-5)
 
 
 def test_broken_folders_get_one_line(tmp_path):

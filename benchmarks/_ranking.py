@@ -45,22 +45,27 @@ def distance_state() -> dict[str, np.ndarray]:
     return {"log_scale": np.array(np.log(10.0)), "offset": np.array(5.0)}
 
 
-def take_turns(sides: Mapping[str, Callable[[Any], Any]], inputs: list[Any], repeats: int) -> dict[str, float]:
-    """Median seconds a call; in each round every side is called once, with the same input.
+def take_turns(
+    sides: Mapping[str, Callable[[Any], Any]], inputs: list[Any], repeats: int, burst: int = 1
+) -> dict[str, float]:
+    """Median seconds a call; in each round every side is called ``burst`` times, with the same inputs.
 
-    What slows the machine for a while slows all sides.
+    What slows the machine for a while slows all sides. After a product OpenBLAS's threads spin for tens of milliseconds
+    and take a core from whoever comes next: calls of a millisecond come in long bursts, so that each side pays for its
+    own threads.
     """
     times: dict[str, list[float]] = {name: [] for name in sides}
     for given in inputs[:2]:
         for work in sides.values():
             work(given)
     turns: Iterator[Any] = cycle(inputs)
-    for _ in range(repeats):
-        given = next(turns)
+    for _ in range(-(-repeats // burst)):
+        round_of = [next(turns) for _ in range(burst)]
         for name, work in sides.items():
-            started = time.perf_counter()
-            work(given)
-            times[name].append(time.perf_counter() - started)
+            for given in round_of:
+                started = time.perf_counter()
+                work(given)
+                times[name].append(time.perf_counter() - started)
     return {name: float(np.median(taken)) for name, taken in times.items()}
 
 

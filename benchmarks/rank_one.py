@@ -42,7 +42,7 @@ def measure(rows: int, repeats: int) -> dict[str, float]:
     fusion = build_scorer("fusion", "cosine", fusion_state(), gallery)
     sides = {"matvec": lambda query: gallery @ query}
     sides |= {name: lambda query, head=head: search(head, query[None], K) for name, head in heads.items()}
-    fast = take_turns(sides, queries, repeats)
+    fast = take_turns(sides, queries, 3 * repeats, burst=repeats)
 
     def ours(query):
         return search(fusion, query[None], K)

@@ -94,12 +94,14 @@ def _cell(values: Mapping[Any, Any], key: str) -> str:
     if pd.isna(values.get(key)):
         return "-"
     low, high = values.get(f"{key}_low"), values.get(f"{key}_high")
-    interval = "" if pd.isna(low) or pd.isna(high) else f" ({_short(low)}-{_short(high)})"
-    return _short(values[key]) + interval
+    # a dash before a minus sign would not be read
+    ends = "" if pd.isna(low) or pd.isna(high) else f" ({_short(low)}{' to ' if low < 0 else '-'}{_short(high)})"
+    return _short(values[key]) + ends
 
 
 def _short(value: Any) -> str:
-    return f"{float(value):.3f}".replace("0.", ".", 1) if abs(float(value)) < 1 else f"{float(value):.3f}"
+    text = f"{round(float(value), 3) + 0.0:.3f}"  # no minus sign before a zero
+    return text.replace("0.", ".", 1) if abs(float(text)) < 1 else text
 
 
 def _metric_table(workspaces: Mapping[str, Path], shown: Sequence[tuple[str, str]]) -> str:

@@ -57,6 +57,12 @@ def test_the_page_copies_values_with_their_intervals(workspace):
     assert "| whitening | dims = 8 | .930 (.900-.960) | .030 (.010-.050) | .600 (.500-.700) | 1.3 | yes |" in page
 
 
+def test_an_interval_below_zero_is_readable_and_no_zero_has_a_sign(workspace):
+    gaps = {"test/leak_gap/mAP_gap": -0.0002, "test/leak_gap/mAP_gap_low": -0.03, "test/leak_gap/mAP_gap_high": -0.0001}
+    write(workspace / "reports/evaluate/metrics.json", gaps)
+    assert ".000 (-.030 to .000)" in results_page({"sample": workspace}, "")
+
+
 def test_the_page_says_how_often_test_was_scored_and_that_the_champion_ties(workspace):
     page = results_page({"sample": workspace}, "Introduction.")
     assert "This test split was scored 2 times." in page

@@ -33,7 +33,9 @@ class Result:
         rate = f"{100 * certainty.unknown.false_match_rate:g} % of unknown images pass"
         if self.reply.known:
             return f"one of the known classes ({rate})"
-        return f"none of the known classes (best score before re-ranking below {certainty.unknown.threshold:.3f}; {rate})"
+        return (
+            f"none of the known classes (best score before re-ranking below {certainty.unknown.threshold:.3f}; {rate})"
+        )
 
     def promise(self, certainty: Certainty) -> str:
         """What is promised of the set of classes, in words; empty without a promise."""

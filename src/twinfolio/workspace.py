@@ -63,7 +63,7 @@ def make_workspace(
         _init_dvc(root, workspace)
     shutil.copyfile(pipeline / "dvc.yaml", workspace / "dvc.yaml")
     (workspace / "workspace.yaml").write_text(f"root: {os.path.relpath(root, workspace)}\n", encoding="utf-8")
-    _place_params(pipeline, workspace, params)
+    _place_params(pipeline, workspace, params, own=data == (root / "data").resolve())
     return workspace
 
 
@@ -84,11 +84,19 @@ def _study_folder(root: Path, study: str) -> Path:
     return root / "studies" / study
 
 
-def _place_params(pipeline: Path, workspace: Path, params: Path | None) -> None:
-    """Put the chosen params into the workspace, or its pipeline's where there are none yet, every key written out."""
+def _place_params(pipeline: Path, workspace: Path, params: Path | None, own: bool) -> None:
+    """Put the chosen params into the workspace, or its pipeline's where there are none yet, every key written out.
+
+    The pipeline's hold classes of the root's ``own`` data out of training; of another folder, only who asks for it.
+    """
     target = workspace / "params.yaml"
-    if params is not None or not target.exists():
-        write_params(load_params(params or pipeline / "params.yaml"), target)
+    if params is None and target.exists():
+        return
+    chosen = load_params(params or pipeline / "params.yaml")
+    if params is None and not own:
+        split = chosen.split.model_copy(update={"unknown_classes": 0})
+        chosen = chosen.model_copy(update={"split": split})
+    write_params(chosen, target)
 
 
 def provide_data(root: Path) -> None:

@@ -49,6 +49,20 @@ def test_a_workspace_keeps_its_own_params_until_others_are_named(root, tmp_path)
     assert load_params(workspace / "params.yaml").split.seed == 3
 
 
+def test_classes_of_a_folder_are_held_out_only_where_someone_asks(root, tmp_path):
+    (root / "params.yaml").write_text("split: {seed: 1, unknown_classes: 4}\n")
+    (root / "data" / "a").mkdir(parents=True)
+    held_out = {
+        name: load_params(make_workspace(root, data, params, name) / "params.yaml").split.unknown_classes
+        for name, data, params in (
+            ("others", folder(tmp_path), None),
+            ("asked", tmp_path / "my images", root / "params.yaml"),
+            ("own", root / "data", None),
+        )
+    }
+    assert held_out == {"others": 0, "asked": 4, "own": 4}
+
+
 def test_a_workspace_has_every_key_because_dvc_knows_no_defaults(root, tmp_path):
     written = yaml.safe_load((make_workspace(root, folder(tmp_path)) / "params.yaml").read_text())
     assert set(written) == set(Params.model_fields)

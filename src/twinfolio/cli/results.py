@@ -30,7 +30,8 @@ class Result:
         """Whether the query shows a known class, in words."""
         if certainty.unknown is None:
             return "not calibrated: whether its class is a known one cannot be said"
-        rate = f"{100 * certainty.unknown.false_match_rate:g} % of unknown images pass"
+        more = "" if certainty.unknown.classes else "or more "  # no class was held out to tell
+        rate = f"{100 * certainty.unknown.false_match_rate:g} % {more}of unknown images pass"
         if self.reply.known:
             return f"one of the known classes ({rate})"
         return (

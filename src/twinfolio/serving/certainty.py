@@ -19,10 +19,12 @@ class Unknown:
     Attributes:
         threshold: The best score of such a query lies below this.
         false_match_rate: Share of unknown queries that pass it all the same.
+        classes: Classes held out of training that this rests on; 0: known ones, so that more of new classes pass.
     """
 
     threshold: float
     false_match_rate: float
+    classes: int
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def load_certainty(folder: Path) -> Certainty:
         return Certainty(
             pairs=Calibrator.from_json(values["pairs"]) if values.get("pairs") else None,
             temperature=float(classes["temperature"]) if classes else None,
-            unknown=Unknown(unknown["threshold"], unknown["false_match_rate"]) if unknown else None,
+            unknown=Unknown(**unknown) if unknown else None,
             conformal=Conformal(conformal["cut"], conformal["coverage"], conformal["n"]) if conformal else None,
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:

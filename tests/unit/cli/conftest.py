@@ -103,7 +103,7 @@ def write_calibration(model):
     values = {
         "pairs": {"method": "logistic", "scores": [2.0, -3.0], "probabilities": []},
         "classes": {"temperature": 2.0},
-        "unknown": {"threshold": 1.5, "false_match_rate": 0.05},
+        "unknown": {"threshold": 1.5, "false_match_rate": 0.05, "classes": 2},
         "conformal": {"cut": 0.4, "coverage": 0.9, "n": 12},
     }
     (model / "calibration.json").write_text(json.dumps(values))

@@ -49,9 +49,12 @@ def test_an_image_unlike_all_is_none_of_the_known_classes(run, here, workspace):
         (model / path.name).write_bytes(path.read_bytes())
     values = json.loads((model / "calibration.json").read_text())
     values["unknown"]["threshold"] = 1e6
-    (model / "calibration.json").write_text(json.dumps(values))
-    _, output, _ = run("query", "data/ba/p1.png", "--model", model)
-    assert "none of the known classes" in output
+    for classes, rate in ((2, "; 5 % of unknown images pass"), (0, "; 5 % or more of unknown images pass")):
+        values["unknown"]["classes"] = classes
+        (model / "calibration.json").write_text(json.dumps(values))
+        _, output, _ = run("query", "data/ba/p1.png", "--model", model)
+        assert "none of the known classes" in output
+        assert rate in output
     assert "if it is of a known class after all" in output
 
 

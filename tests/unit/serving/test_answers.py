@@ -17,7 +17,7 @@ from twinfolio.retrieval.scorers import DistanceScorer
 from twinfolio.serving.answers import Searcher
 from twinfolio.serving.certainty import Certainty, Unknown
 
-CERTAINTY = Certainty(Calibrator("logistic", (1.0, -1.0)), None, Unknown(1.0, 0.05), Conformal(0.4, 0.9, 30))
+CERTAINTY = Certainty(Calibrator("logistic", (1.0, -1.0)), None, Unknown(1.0, 0.05, 2), Conformal(0.4, 0.9, 30))
 
 
 PLAIN = Recipe()

@@ -65,7 +65,8 @@ def test_calibration_is_read_in_whole_in_part_or_not_at_all(tmp_path):
     part = load_certainty(tmp_path)
     assert (part.pairs(0.0), part.temperature, part.unknown, part.conformal) == (0.5, None, None, None)
     whole = {
-        "pairs": pairs, "classes": {"temperature": 2.0}, "unknown": {"threshold": 1.5, "false_match_rate": 0.05},
+        "pairs": pairs, "classes": {"temperature": 2.0},
+        "unknown": {"threshold": 1.5, "false_match_rate": 0.05, "classes": 2},
         "conformal": {"cut": 0.3, "coverage": 0.9, "n": 40},
     }  # fmt: skip
     (tmp_path / "calibration.json").write_text(json.dumps(whole))

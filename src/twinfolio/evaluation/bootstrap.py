@@ -62,27 +62,40 @@ def bootstrap_totals(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> Interval:
-    """Interval of any function of sums over rows.
+    """Interval of any function of sums over rows; see `bootstrap_totals_of` for several."""
+    return bootstrap_totals_of(rows, [statistic], groups, n, seed, confidence)[0]
+
+
+def bootstrap_totals_of(
+    rows: ArrayLike,
+    statistics: Sequence[Callable[[Floats], Floats]],
+    groups: ArrayLike,
+    n: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> list[Interval]:
+    """Intervals of several functions of sums over rows, of the same resamples.
 
     Args:
         rows: Addends (N, K), for example one-hot confusion counts.
-        statistic: From totals (B, K) of B resamples to values (B,); non-finite ones are left out.
+        statistics: From totals (B, K) of B resamples to values (B,); non-finite ones are left out.
         groups: Group of each row (N,).
         n: Resamples.
         seed: Seed of the resamples: equal groups and seed give the same resamples.
         confidence: Coverage.
 
     Returns:
-        The percentile interval; NaN for fewer than two groups.
+        The percentile intervals, one a statistic; NaN for fewer than two groups.
     """
     addends = np.asarray(rows, dtype=np.float64)
     same_length(rows=addends, groups=np.asarray(groups))
     if len(np.unique(np.asarray(groups))) < 2:
-        return Interval(float("nan"), float("nan"))
+        return [Interval(float("nan"), float("nan"))] * len(statistics)
     totals = group_totals(addends, groups)
+    blocks = [weights @ totals for weights in group_weights(len(totals), n, seed)]
     with np.errstate(invalid="ignore", divide="ignore"):
-        values = [statistic(weights @ totals) for weights in group_weights(len(totals), n, seed)]
-    return percentiles(np.concatenate(values), confidence)
+        values = [np.concatenate([statistic(block) for block in blocks]) for statistic in statistics]
+    return [percentiles(of_one, confidence) for of_one in values]
 
 
 def bootstrap_interval(

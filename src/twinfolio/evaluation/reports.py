@@ -13,7 +13,7 @@ from twinfolio.evaluation.bootstrap import (
     bootstrap_interval,
     bootstrap_macro,
     bootstrap_statistics,
-    bootstrap_totals,
+    bootstrap_totals_of,
 )
 from twinfolio.evaluation.classification import classification_report, top_k_hits
 from twinfolio.evaluation.curves import PairScores
@@ -70,8 +70,9 @@ def verification_report(
     if threshold is not None:
         report["threshold"] = float(threshold)
     rows = _confusion_rows(truth, said)
-    for name, share in _SHARES.items():
-        report |= _with_interval(name, derived[name], bootstrap_totals(rows, share, groups, n, seed, confidence))
+    shares = bootstrap_totals_of(rows, list(_SHARES.values()), groups, n, seed, confidence)
+    for name, interval in zip(_SHARES, shares, strict=True):
+        report |= _with_interval(name, derived[name], interval)
     ordered = PairScores.of(scores, truth)
     intervals = bootstrap_statistics(lambda w: list(ordered.summary(w).values()), groups, n, seed, confidence)
     for (name, value), interval in zip(ordered.summary().items(), intervals, strict=True):
@@ -163,8 +164,9 @@ def classification_summary(
     report = classification_report(truth, said, n_classes).metrics()
     member, called = np.eye(n_classes)[truth], np.eye(n_classes)[said]
     rows = np.concatenate([member * called, member, called], axis=1)
-    for name in [key for key in report if not key.startswith("n_")]:
-        interval = bootstrap_totals(rows, _class_statistic(name), groups, n, seed, confidence)
+    names = [key for key in report if not key.startswith("n_")]
+    intervals = bootstrap_totals_of(rows, [_class_statistic(name) for name in names], groups, n, seed, confidence)
+    for name, interval in zip(names, intervals, strict=True):
         report |= _with_interval(name, report[name], interval)
     hits = top_k_hits(truth, array, 5)
     interval = bootstrap_interval(hits, groups, n, seed, confidence)

@@ -13,6 +13,7 @@ from twinfolio.evaluation.bootstrap import (
     bootstrap_share,
     bootstrap_statistic,
     bootstrap_totals,
+    bootstrap_totals_of,
     group_totals,
     wilson_interval,
 )
@@ -89,6 +90,27 @@ def test_one_group_alone_has_no_interval():
     ):
         assert np.isnan(low)
         assert np.isnan(high)
+
+
+SHARES = [lambda t: t[:, 0] / t[:, 1], lambda t: t[:, 1] - t[:, 0], lambda t: t[:, 2] / t[:, 0]]
+
+
+@pytest.mark.parametrize("seed", [0, 4])
+def test_several_statistics_have_exactly_the_intervals_that_each_has_alone(sample, seed):
+    values, groups = sample
+    rows = np.stack([values > 1, np.ones(90), values], axis=1)
+    together = bootstrap_totals_of(rows, SHARES, groups, 100, seed, 0.9)
+    assert together == [bootstrap_totals(rows, statistic, groups, 100, seed, 0.9) for statistic in SHARES]
+    assert len(set(together)) == len(SHARES)
+    expected = slow_bootstrap(lambda drawn: (values[drawn] > 1).mean(), groups, 100, seed, 0.9)
+    assert together[0] == pytest.approx(tuple(expected))
+
+
+@pytest.mark.parametrize("n", [0, 3])
+def test_several_statistics_of_fewer_than_two_groups_have_no_interval_each(n):
+    found = bootstrap_totals_of(np.ones((n, 3)), SHARES, ["p"] * n)
+    assert len(found) == len(SHARES)
+    assert np.isnan(found).all()
 
 
 def test_correlated_rows_of_a_group_widen_the_interval():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 
-from tests.laws.test_head_laws import RELATIVE, all_pairs_by_paired, cases, draw, every_head
+from tests.laws.test_head_laws import all_pairs_by_paired, cases, draw, every_head, rounding
 from twinfolio.retrieval.heads import build_scorer
 from twinfolio.retrieval.search import search
 
@@ -25,7 +25,7 @@ def test_a_scorer_equals_its_head_and_orders_alike(kind, distance, case):
         expected = all_pairs_by_paired(head, x, y).numpy()
     scorer = scorer_of(head, y)
     rows = np.tile(np.arange(len(y)), (len(x), 1))
-    tolerance = RELATIVE * max(1.0, float(np.abs(expected).max()))
+    tolerance = rounding(torch.from_numpy(expected), x, y)
     for fast in (scorer.pairwise(x.numpy()), scorer.paired(x.numpy(), rows)):
         assert fast == pytest.approx(expected, abs=tolerance, rel=0)
         ahead = expected[:, :, None] > expected[:, None, :] + 2 * tolerance
@@ -40,7 +40,7 @@ def test_a_search_is_in_the_heads_own_order(kind, distance, case):
     with torch.no_grad():
         expected = all_pairs_by_paired(head, x, y).numpy()
     found = search(scorer_of(head, y), x.numpy(), k=5)
-    tolerance = 4 * RELATIVE * max(1.0, float(np.abs(expected).max()))
+    tolerance = 4 * rounding(torch.from_numpy(expected), x, y)
     for query, rows in enumerate(found.ids):
         scores = expected[query, rows]
         assert (np.diff(scores) <= tolerance).all()

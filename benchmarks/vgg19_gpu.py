@@ -229,7 +229,7 @@ def train_sides(job: Job, rows: StoreRows, settings: Settings) -> dict[str, floa
 
 def embed_sides(module: pl.LightningModule, rows: StoreRows, settings: Settings) -> dict[str, float]:
     """Embedding all rows by ``predict``, against the same forward on a batch that lies on the GPU."""
-    device, batch = settings.device, eval_batch_size(settings.device)
+    device, batch = settings.device, eval_batch_size(settings.device, rows.row_bytes)
     module.to(device, memory_format=torch.channels_last).eval()
     images = to_float(rows[np.arange(min(batch, len(rows)))]["images"].to(device))
     times: dict[str, list[float]] = {"store": [], "device": []}

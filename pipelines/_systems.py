@@ -26,6 +26,7 @@ def load_systems(stage: Stage) -> list[System]:
         scratch=SCRATCH,
         classifier=CLASSIFIER,
         trunk=stage.params.classify.trunk,
+        options=stage.params.classify.trunk_options,
         weights=stage.params.classify.weights,
         channels=read_info(STORE).channels,
         device=pick_device(stage.params.trainer.accelerator),

@@ -28,6 +28,7 @@ def recipe(stage: Stage, params: Optimisation) -> Recipe:
         hardware=Hardware(**stage.params.trainer.model_dump()),
         work_dir=stage.work_dir,
         logger=stage.lightning_logger(),
+        callbacks=stage.callbacks,
     )
 
 
@@ -45,7 +46,7 @@ def pair_settings(params: PairTraining) -> dict[str, Any]:
     from twinfolio.models.siamese import PairObjective
 
     objective = PairObjective(params.loss, params.pairs, params.temperature, params.margin, params.class_weight)
-    names = ("trunk", "weights", "head", "pooling", "embedding", "normalise")
+    names = ("trunk", "trunk_options", "weights", "head", "pooling", "embedding", "hidden", "activation", "normalise")
     batches = {
         "classes_per_batch": params.classes_per_batch,
         "images_per_class": params.images_per_class,

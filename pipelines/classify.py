@@ -14,6 +14,7 @@ def main(stage: Stage) -> None:
     params = stage.params.classify
     spec = ClassifierSpec(
         trunk=params.trunk,
+        trunk_options=params.trunk_options,
         weights=params.weights,
         pooling=params.pooling,
         batch_size=params.batch_size,

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from twinfolio.models.distances import DISTANCES, unit_vectors
 from twinfolio.models.heads import HEADS, build_head
-from twinfolio.models.losses import LOSSES, bce, contrastive, multi_similarity, pair_loss, pair_masks, supcon
+from twinfolio.models.losses import (
+    LOSSES,
+    bce,
+    calibration_loss,
+    contrastive,
+    multi_similarity,
+    pair_loss,
+    pair_masks,
+    supcon,
+)
 
 
 def batch(seed: int, size: int = 10) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -89,7 +98,8 @@ def test_every_loss_with_every_head_moves_every_parameter_and_embedding_by_a_fin
     points[1] = points[0]  # equal embeddings: where the root of L2 has no gradient of its own
     points.requires_grad_()
     head = build_head(kind, distance, 12)
-    loss = pair_loss(name, head, points, torch.arange(8) // 2)
+    labels = torch.arange(8) // 2
+    loss = pair_loss(name, head, points, labels) + calibration_loss(head, points, labels)
     loss.backward()
     assert torch.isfinite(loss)
     assert points.grad.abs().sum() > 0
@@ -106,7 +116,8 @@ def test_every_loss_falls_below_its_start_when_embeddings_follow_its_gradient(na
     optimiser = torch.optim.Adam([points, *head.parameters()], lr=0.05)
     history = []
     for _ in range(40):
-        loss = pair_loss(name, head, unit_vectors(points), labels)
+        z = unit_vectors(points)
+        loss = pair_loss(name, head, z, labels) + calibration_loss(head, z, labels)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -46,6 +46,7 @@ def comparable_systems(
     scratch: Path,
     classifier: Path,
     trunk: str,
+    options: Mapping[str, Any],
     weights: str,
     channels: int,
     device: str = "cpu",
@@ -57,6 +58,7 @@ def comparable_systems(
         scratch: Model folder of the paper's small net.
         classifier: Model folder of the classifier.
         trunk: timm name of the frozen baseline's trunk.
+        options: Its further arguments.
         weights: Its weights (``imagenet``, ``none`` or a file).
         channels: Channels of the store's images.
         device: Where the nets compute.
@@ -66,7 +68,7 @@ def comparable_systems(
     """
     folders = {**siamese, "scratch": scratch, "classifier": classifier}
     trained = [trained_system(name, folder, device) for name, folder in folders.items()]
-    return [*trained, frozen_trunk(trunk, weights, channels, device), colour_system()]
+    return [*trained, frozen_trunk(trunk, weights, channels, device, options), colour_system()]
 
 
 def trained_system(name: str, folder: Path, device: str = "cpu") -> System:
@@ -92,7 +94,9 @@ def trained_system(name: str, folder: Path, device: str = "cpu") -> System:
     )
 
 
-def frozen_trunk(trunk: str, weights: str, channels: int, device: str = "cpu") -> System:
+def frozen_trunk(
+    trunk: str, weights: str, channels: int, device: str = "cpu", options: Mapping[str, Any] | None = None
+) -> System:
     """The baseline without training: average and max pooled features of a trunk, scored by cosine.
 
     Args:
@@ -100,6 +104,7 @@ def frozen_trunk(trunk: str, weights: str, channels: int, device: str = "cpu") -
         weights: ``imagenet``, ``none`` or a file.
         channels: Channels of the images.
         device: Where it computes.
+        options: Further arguments of the trunk.
     """
     import torch
 
@@ -110,7 +115,7 @@ def frozen_trunk(trunk: str, weights: str, channels: int, device: str = "cpu") -
     # with weights = none both stages must see the same random trunk
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network, info = create_trunk(trunk, weights, channels)
+        network, info = create_trunk(trunk, weights, channels, options)
     embedder = Embedder(network, info, pooling="avgmax", normalise=True).to(device).eval()
     model = Model(embedder, None, None, {}, torch.device(device))
     return System("frozen_trunk", model.embed_uint8, cosine_scores, pretrained=info.pretrained)

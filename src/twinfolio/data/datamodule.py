@@ -25,6 +25,11 @@ images they stem from: copies and tiles share one), all (B,) int64."""
 BatchFactory = Callable[[NDArray[np.int64], NDArray[np.int64], int, int], Batches]
 """From the labels and sources of the train rows, the rank and the number of ranks to the train batches."""
 
+_FULL_ROW = 224 * 224 * 3
+_MOST_EVAL_ROWS = 1024
+_SHARE_OF_DEVICE = 0.25
+"""Of a GPU's free memory, what its rows may take to be kept there."""
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -79,15 +84,30 @@ class StoreRows(Dataset[Batch]):
         self.index: pd.DataFrame = pd.concat([store.index for store in stores], ignore_index=True).iloc[self.rows]
         self.labels = np.concatenate([store.labels for store in stores]).astype(np.int64)[self.rows]
         self.sources = np.unique(self.index["image_id"].to_numpy(dtype=str), return_inverse=True)[1].astype(np.int64)
+        self._kept: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
+    def keep_on(self, device: torch.device) -> None:
+        """Read all rows once onto a device; batches are cut there from now on."""
+        self._kept = self._from_disk(np.arange(len(self))).to(device)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row."""
+        return int(np.prod(self.stores[0].images.shape[1:]))
+
     def __getitem__(self, rows: NDArray[np.int64]) -> Batch:
         """A batch of rows: uint8 images (B, C, H, W) in channels-last memory."""
-        images = torch.from_numpy(self._read(self.rows[rows])).permute(0, 3, 1, 2)
+        kept = self._kept
+        images = self._from_disk(rows) if kept is None else kept[torch.from_numpy(rows).to(kept.device)]
+        images = images.permute(0, 3, 1, 2)
         numbers = {"labels": self.labels[rows], "rows": rows, "sources": self.sources[rows]}
         return {"images": images, **{name: torch.from_numpy(values) for name, values in numbers.items()}}
+
+    def _from_disk(self, rows: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(self._read(self.rows[rows]))
 
     def _read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         if len(self.stores) == 1:
@@ -146,6 +166,15 @@ class StoreDataModule(pl.LightningDataModule):
         self.train, self.val, self.gallery = train, val, gallery
         self.train_batches, self.augmentation, self.seed = train_batches, augmentation, seed
 
+    def setup(self, stage: str) -> None:
+        """Keep the rows on a GPU that has room for them; a processor reads them from the mapped files."""
+        assert self.trainer is not None
+        device = self.trainer.strategy.root_device
+        parts = [part for part in (self.train, self.val, self.gallery) if part is not None]
+        if device.type == "cuda" and fits(parts, torch.cuda.mem_get_info(device)[0]):
+            for part in parts:
+                part.keep_on(device)
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """The train batches of this rank."""
         rank, world = self._place()
@@ -155,7 +184,8 @@ class StoreDataModule(pl.LightningDataModule):
         """This rank's shard of the validation rows and, where there is one, of the gallery."""
         rank, world = self._place()
         parts = [self.val] if self.gallery is None else [self.val, self.gallery]
-        size = eval_batch_size(self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu"))
+        device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
+        size = eval_batch_size(device, self.val.row_bytes)
         return [loader(part, ShardBatches(len(part), size, rank=rank, world=world)) for part in parts]
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
@@ -171,9 +201,27 @@ class StoreDataModule(pl.LightningDataModule):
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
 
 
-def eval_batch_size(device: torch.device) -> int:
-    """Rows a batch without gradients: few on a processor, where whole rows come on top of what training holds."""
-    return 16 if device.type == "cpu" else 128
+def fits(parts: Sequence[StoreRows], free: int) -> bool:
+    """Whether rows may be kept on a device.
+
+    Args:
+        parts: The rows.
+        free: Bytes that are free there.
+    """
+    return sum(len(part) * part.row_bytes for part in parts) <= _SHARE_OF_DEVICE * free
+
+
+def eval_batch_size(device: torch.device, row_bytes: int) -> int:
+    """Rows a batch without gradients; of small images as many as weigh what a few of 224 px do.
+
+    Few on a processor, where they come on top of what training holds.
+
+    Args:
+        device: Where it computes.
+        row_bytes: Bytes of a row.
+    """
+    least = 16 if device.type == "cpu" else 128
+    return max(least, min(_MOST_EVAL_ROWS, least * _FULL_ROW // row_bytes))
 
 
 def loader(rows: StoreRows, batches: Batches) -> DataLoader[Batch]:

@@ -173,6 +173,7 @@ def _describe(embedder: Embedder, head: Head | None, class_layer: ClassLayer | N
     info = embedder.info
     return {
         "trunk": info.name,
+        "trunk_options": dict(info.options),
         "features": info.features,
         "mean": list(info.mean),
         "std": list(info.std),
@@ -181,6 +182,7 @@ def _describe(embedder: Embedder, head: Head | None, class_layer: ClassLayer | N
         "channels": len(info.mean),
         "pooling": embedder.pooling,
         "embedding": embedder.embedding,
+        "hidden": list(embedder.hidden),
         "activation": embedder.activation,
         "normalise": embedder.normalise,
         "size": None if embedder.size is None else list(embedder.size),
@@ -191,7 +193,8 @@ def _describe(embedder: Embedder, head: Head | None, class_layer: ClassLayer | N
 
 
 def _build(config: dict[str, Any]) -> tuple[Embedder, Head | None, ClassLayer | None]:
-    trunk, _ = create_trunk(config["trunk"], "none", config["channels"])
+    options = config.get("trunk_options", {})  # a folder of an earlier version has neither these nor hidden layers
+    trunk, _ = create_trunk(config["trunk"], "none", config["channels"], options)
     info = TrunkInfo(
         config["trunk"],
         config["features"],
@@ -199,6 +202,7 @@ def _build(config: dict[str, Any]) -> tuple[Embedder, Head | None, ClassLayer | 
         tuple(config["std"]),
         config["pretrained"],
         (config["input_size"][0], config["input_size"][1]),
+        options,
     )
     size = config["size"]
     embedder = Embedder(
@@ -206,6 +210,7 @@ def _build(config: dict[str, Any]) -> tuple[Embedder, Head | None, ClassLayer | 
         info,
         pooling=config["pooling"],
         embedding=config["embedding"],
+        hidden=config.get("hidden", ()),
         normalise=config["normalise"],
         size=None if size is None else (size[0], size[1]),
         activation=config["activation"],

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from twinfolio.evaluation.classification import classification_report
 from twinfolio.evaluation.retrieval_protocol import average_rows
@@ -48,12 +48,6 @@ class ClassifierModule(Learner):
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.freeze_if_asked()
         self._seen: list[tuple[Tensor, ...]] = []
-
-    @property
-    def trunk(self) -> nn.Module:
-        """The trunk."""
-        trunk: nn.Module = self.embedder.trunk
-        return trunk
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) in [0, 1] to class logits (N, classes)."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,13 +22,14 @@ UNIT_GAIN = 16.0
 
 
 class Embedder(nn.Module):
-    """Trunk, pooling and, if asked for, projection, activation and normalisation.
+    """Trunk, pooling and, if asked for, hidden layers, projection, activation and normalisation.
 
     Args:
         trunk: With ``forward_features``; see ``create_trunk``.
         info: The trunk's facts; its mean and std normalise the images here.
         pooling: ``avg``, ``max``, ``avgmax`` (max first, as in Khayyat et al., Table 2) or ``flatten``.
         embedding: Width of the projection; None for the pooled features themselves.
+        hidden: Widths of the ReLU layers before the projection.
         normalise: Put embeddings on the unit sphere.
         size: Height and width the images are resized to; None leaves them (``flatten`` needs it).
         activation: ``sigmoid`` or None, after the projection.
@@ -40,6 +45,7 @@ class Embedder(nn.Module):
         *,
         pooling: str = "avg",
         embedding: int | None = None,
+        hidden: Sequence[int] = (),
         normalise: bool = False,
         size: tuple[int, int] | None = None,
         activation: str | None = None,
@@ -48,10 +54,12 @@ class Embedder(nn.Module):
         # convolutions of channels-last arrays are 1.5 to 2 times as fast
         self.trunk, self.info = trunk.to(memory_format=torch.channels_last), info  # type: ignore[call-overload]
         self.pooling, self.embedding, self.normalise = pooling, embedding, normalise
-        self.size, self.activation = size, activation
+        self.size, self.activation, self.hidden = size, activation, tuple(hidden)
         pooled = _pooled_width(trunk, info, pooling, size)
-        self.projection = nn.Linear(pooled, embedding) if embedding is not None else nn.Identity()
-        self.dim = embedding if embedding is not None else pooled
+        widths = (pooled, *self.hidden)
+        self.layers = nn.Sequential(*(Dense(*ends) for ends in pairwise(widths)))
+        self.projection = nn.Linear(widths[-1], embedding) if embedding is not None else nn.Identity()
+        self.dim = embedding if embedding is not None else widths[-1]
         for name, values in (("mean", info.mean), ("std", info.std)):
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
 
@@ -69,7 +77,7 @@ class Embedder(nn.Module):
 
     def embed_features(self, features: Tensor) -> Tensor:
         """The trunk's maps (N, C', h, w) to embeddings (N, D), float32."""
-        embeddings = self.projection(pool(features, self.pooling)).float()
+        embeddings = self.projection(self.layers(pool(features, self.pooling))).float()
         if self.activation == "sigmoid":
             embeddings = torch.sigmoid(embeddings)
         return unit_vectors(embeddings) if self.normalise else embeddings
@@ -77,7 +85,7 @@ class Embedder(nn.Module):
     @property
     def has_places(self) -> bool:
         """Whether an embedding, before it is normalised, is a mean over places."""
-        return self.pooling == "avg" and self.activation is None
+        return self.pooling == "avg" and self.activation is None and not self.hidden
 
     def places(self, features: Tensor) -> Tensor:
         """What each place adds: maps (N, C', h, w) to (N, D, h, w), P f_ij + b; its mean over places is P mean(f) + b.
@@ -92,6 +100,21 @@ class Embedder(nn.Module):
         # a product from the left reads the weight as it lies: an exported program then holds it once
         projected = self.projection.weight @ features.flatten(2) + self.projection.bias[:, None]
         return projected.reshape(*projected.shape[:2], *features.shape[2:]).float()
+
+
+class Dense(nn.Sequential):
+    """Linear layer and ReLU, with He's initial weights.
+
+    Args:
+        before: Width of the input.
+        after: Width of the output.
+    """
+
+    def __init__(self, before: int, after: int) -> None:
+        linear = nn.Linear(before, after)
+        nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
+        nn.init.zeros_(linear.bias)
+        super().__init__(linear, nn.ReLU())
 
 
 class ClassLayer(nn.Linear):
@@ -127,7 +150,14 @@ def build_class_layer(embedder: Embedder, classes: int) -> ClassLayer:
 
 
 def build_classifier(
-    trunk: str, *, weights: str, classes: int, pooling: str = "avg", channels: int = 3
+    trunk: str,
+    *,
+    weights: str,
+    classes: int,
+    options: Mapping[str, Any] | None = None,
+    pooling: str = "avg",
+    channels: int = 3,
+    size: tuple[int, int] | None = None,
 ) -> tuple[Embedder, ClassLayer]:
     """A classifier: a trunk with pooling, and a class layer.
 
@@ -135,10 +165,12 @@ def build_classifier(
         trunk: timm's name.
         weights: ``imagenet``, ``none`` or a file.
         classes: Number of classes.
+        options: See ``create_trunk``.
         pooling: See ``Embedder``.
         channels: Channels of the images.
+        size: See ``Embedder``.
     """
-    embedder = Embedder(*create_trunk(trunk, weights, channels), pooling=pooling)
+    embedder = Embedder(*create_trunk(trunk, weights, channels, options), pooling=pooling, size=size)
     return embedder, build_class_layer(embedder, classes)
 
 
@@ -148,31 +180,39 @@ def build_siamese(
     weights: str,
     head: str,
     distance: str,
+    options: Mapping[str, Any] | None = None,
     pooling: str = "avg",
     embedding: int | None = 256,
+    hidden: Sequence[int] = (),
+    activation: str | None = None,
     normalise: bool = True,
     channels: int = 3,
     size: tuple[int, int] | None = None,
 ) -> tuple[Embedder, Head]:
     """A Siamese model: one embedder for both images, and a head.
 
-    Under ``flatten`` the projection ends in a sigmoid (Khayyat et al., Table 1, dense1, as in Koch et al.).
-
     Args:
         trunk: timm's name.
         weights: ``imagenet``, ``none`` or a file.
         head: ``distance``, ``weighted`` or ``fusion``.
         distance: ``l1``, ``l2`` or ``cosine``.
+        options: See ``create_trunk``.
         pooling: See ``Embedder``.
         embedding: See ``Embedder``.
+        hidden: See ``Embedder``.
+        activation: See ``Embedder``.
         normalise: See ``Embedder``.
         channels: Channels of the images.
         size: See ``Embedder``.
     """
-    module, info = create_trunk(trunk, weights, channels)
-    activation = "sigmoid" if pooling == "flatten" and embedding is not None else None
     embedder = Embedder(
-        module, info, pooling=pooling, embedding=embedding, normalise=normalise, size=size, activation=activation
+        *create_trunk(trunk, weights, channels, options),
+        pooling=pooling,
+        embedding=embedding,
+        hidden=hidden,
+        normalise=normalise,
+        size=size,
+        activation=activation,
     )
     return embedder, build_head(head, distance, embedder.dim)
 
@@ -183,9 +223,10 @@ def start_from(embedder: Embedder, other: Embedder) -> None:
     Raises:
         ModelError: The trunks differ.
     """
-    if embedder.info.name != other.info.name or len(embedder.info.mean) != len(other.info.mean):
+    own, its = embedder.info, other.info
+    if (own.name, own.options, len(own.mean)) != (its.name, its.options, len(its.mean)):
         raise ModelError(
-            f"siamese.trunk = {embedder.info.name} is not the classifier's {other.info.name}",
+            f"siamese.trunk = {own.name} is not the classifier's {its.name}, or has other options",
             "set both to one trunk, or siamese.start to weights",
         )
     embedder.trunk.load_state_dict(other.trunk.state_dict())

@@ -13,6 +13,7 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from twinfolio.data.datamodule import mix_seed
+from twinfolio.models.embedder import Embedder
 from twinfolio.models.optimisation import Schedule
 
 
@@ -28,10 +29,13 @@ class Learner(pl.LightningModule):
         super().__init__()
         self.schedule, self.seed = schedule, seed
 
+    embedder: Embedder
+
     @property
     def trunk(self) -> nn.Module:
         """The part that learns at the trunk's own rate."""
-        raise NotImplementedError
+        trunk: nn.Module = self.embedder.trunk
+        return trunk
 
     def freeze_if_asked(self) -> None:
         """Stop the trunk from learning where its learning rate is 0."""
@@ -58,7 +62,11 @@ class Learner(pl.LightningModule):
 
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Seed what the layers draw from (seed, rank, step)."""
-        torch.manual_seed(mix_seed(self.seed, self.global_rank, self.global_step))
+        seed = mix_seed(self.seed, self.global_rank, self.global_step)
+        # torch.manual_seed formats the call stack for every kind of device that is not in use: a millisecond a step
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
     def log_step(self, losses: dict[str, Tensor], batch_size: int) -> None:
         """Log a train step's losses as epoch means under ``train/``."""

@@ -110,10 +110,7 @@ def pair_loss(
     temperature: float = 0.1,
     margin: float = 0.5,
 ) -> Tensor:
-    """The loss ``name`` over all pairs of a batch, in float32.
-
-    Losses other than ``bce`` shape the embeddings and leave a head's offset and scale alone; for these a
-    cross-entropy on detached embeddings is added, which makes logits probabilities and moves no embedding.
+    """The loss ``name`` over all pairs of a batch, in float32; ``calibration_loss`` goes with it.
 
     Args:
         name: One of ``LOSSES``.
@@ -127,11 +124,11 @@ def pair_loss(
     with torch.autocast(embeddings.device.type, enabled=False):
         embeddings, masks = embeddings.float(), pair_masks(labels, sources)
         logits = head.pairwise(embeddings, embeddings)
-        if name == "bce":
-            return bce(logits, masks)
-        fixed = embeddings.detach()
-        calibration = bce(head.pairwise(fixed, fixed), masks)
-        return _ranking_loss(name, head.similarity(logits), masks, temperature, margin) + calibration
+        return (
+            bce(logits, masks)
+            if name == "bce"
+            else _ranking_loss(name, head.similarity(logits), masks, temperature, margin)
+        )
 
 
 def paired_loss(
@@ -142,13 +139,29 @@ def paired_loss(
     Arguments as in ``bce_paired`` and ``pair_loss``.
     """
     with torch.autocast(x.device.type, enabled=False):
-        x, y = x.float(), y.float()
+        logits = head.paired(x.float(), y.float())
         if name == "bce":
-            return bce_paired(head.paired(x, y), same, weights)
+            return bce_paired(logits, same, weights)
         if name != "contrastive":
             raise ModelError(f"loss = {name!r} needs all pairs of a batch", "use bce or contrastive for single pairs")
-        calibration = bce_paired(head.paired(x.detach(), y.detach()), same, weights)
-        return contrastive_paired(head.similarity(head.paired(x, y)), same, margin, weights) + calibration
+        return contrastive_paired(head.similarity(logits), same, margin, weights)
+
+
+def calibration_loss(head: Head, embeddings: Tensor, labels: Tensor) -> Tensor:
+    """What makes a head's logits probabilities where the loss is not ``bce``, which does so by itself.
+
+    Such losses shape the embeddings and leave a head's offset and scale alone: a cross-entropy on detached embeddings
+    fits these and moves no embedding. Arguments as in ``pair_loss``.
+    """
+    with torch.autocast(embeddings.device.type, enabled=False):
+        fixed = embeddings.detach().float()
+        return bce(head.pairwise(fixed, fixed), pair_masks(labels))
+
+
+def paired_calibration_loss(head: Head, x: Tensor, y: Tensor, same: Tensor, weights: Tensor | None = None) -> Tensor:
+    """``calibration_loss`` over single pairs; arguments as in ``paired_loss``."""
+    with torch.autocast(x.device.type, enabled=False):
+        return bce_paired(head.paired(x.detach().float(), y.detach().float()), same, weights)
 
 
 def _ranking_loss(name: str, similarity: Tensor, masks: PairMasks, temperature: float, margin: float) -> Tensor:

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from twinfolio.evaluation.ranking_metrics import retrieval_metrics
 from twinfolio.evaluation.retrieval_protocol import average_tiles
 from twinfolio.models.embedder import ClassLayer, Embedder
 from twinfolio.models.heads import Head
 from twinfolio.models.learner import Learner
-from twinfolio.models.losses import pair_loss, paired_loss
+from twinfolio.models.losses import calibration_loss, pair_loss, paired_calibration_loss, paired_loss
 from twinfolio.models.optimisation import Schedule
 
 MONITOR = "val/retrieval/mAP"
@@ -106,33 +106,28 @@ class SiameseModule(Learner):
         self.freeze_if_asked()
         self._seen: tuple[list[tuple[Tensor, Tensor]], ...] = ([], [])
 
-    @property
-    def trunk(self) -> nn.Module:
-        """The trunk."""
-        trunk: nn.Module = self.embedder.trunk
-        return trunk
-
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) in [0, 1] to embeddings (N, D)."""
         embeddings: Tensor = self.embedder(images)
         return embeddings
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """The loss over pairs plus the class layer's cross-entropy."""
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
+        """The loss over pairs, what calibrates the head, and the class layer's cross-entropy."""
         embeddings, labels = self(batch["images"]).float(), batch["labels"]
-        losses = {"pair_loss": self._pair_loss(embeddings, labels)}
+        losses = self._pair_losses(embeddings, labels)
+        loss = losses["pair_loss"] + losses.get("calibration_loss", 0.0)
         if self.class_layer is not None:
             losses["class_loss"] = F.cross_entropy(self.class_layer(embeddings).float(), labels, self.class_weights)
-        loss = losses["pair_loss"] + self.objective.class_weight * losses.get("class_loss", 0.0)
+            loss = loss + self.objective.class_weight * losses["class_loss"]
         self.log_step({"loss": loss, **losses}, len(embeddings))
-        return loss
+        return {"loss": loss, **{name: value.detach() for name, value in losses.items()}}
 
-    def _pair_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+    def _pair_losses(self, embeddings: Tensor, labels: Tensor) -> dict[str, Tensor]:
         objective = self.objective
         if objective.pairs == "episodes":
-            return self._episode_loss(embeddings, labels)
+            return self._episode_losses(embeddings, labels)
         embeddings, labels = self.gather_batch(embeddings, labels)
-        return pair_loss(
+        ranking = pair_loss(
             objective.loss,
             self.head,
             embeddings,
@@ -140,21 +135,26 @@ class SiameseModule(Learner):
             temperature=objective.temperature,
             margin=objective.margin,
         )
+        losses = {"pair_loss": ranking}
+        if objective.loss != "bce":
+            losses["calibration_loss"] = calibration_loss(self.head, embeddings, labels)
+        return losses
 
-    def _episode_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+    def _episode_losses(self, embeddings: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Each anchor with its positive and with its negative, weighted by the anchor's class (systems.md 1.5)."""
         anchors, positives, negatives = embeddings.chunk(3)
         same = torch.ones(len(anchors), device=embeddings.device)
         weights = self.class_weights[labels[: len(anchors)]]
-        return paired_loss(
-            self.objective.loss,
-            self.head,
+        pairs = (
             torch.cat([anchors, anchors]),
             torch.cat([positives, negatives]),
             torch.cat([same, torch.zeros_like(same)]),
             torch.cat([weights, weights]),
-            margin=self.objective.margin,
         )
+        losses = {"pair_loss": paired_loss(self.objective.loss, self.head, *pairs, margin=self.objective.margin)}
+        if self.objective.loss != "bce":
+            losses["calibration_loss"] = paired_calibration_loss(self.head, *pairs)
+        return losses
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation."""

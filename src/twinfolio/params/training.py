@@ -29,6 +29,8 @@ class Optimisation(Section):
     """Seed of initial weights, batches and tensor augmentation."""
     trunk: str = "tf_efficientnet_lite0"
     """Any timm model with ``forward_features``, ours included."""
+    trunk_options: dict[str, bool | int | float | str] = Field(default={})
+    """Further arguments of ``timm.create_model`` (``{depth: 3, kernels: 16}`` of ``lu_conv``)."""
     weights: str = "imagenet"
     """``imagenet``, ``none`` or the path of a .safetensors/.pth file."""
     epochs: Count = 12
@@ -52,7 +54,7 @@ class ClassifyParams(Optimisation):
 
     batch_size: int = Field(default=32, ge=2)
     """Images a step and device."""
-    pooling: Literal["avg", "max", "avgmax"] = "avg"
+    pooling: Literal["avg", "max", "avgmax", "flatten"] = "avg"
     """Pooling of the trunk's feature map."""
     label_smoothing: float = Field(default=0.05, ge=0, lt=1)
     """Share of the target spread over all classes."""
@@ -83,6 +85,10 @@ class PairTraining(Optimisation):
     """Pooling of the trunk's feature map."""
     embedding: int | None = Field(default=256, ge=2)
     """Width of the projection; null: the pooled features themselves."""
+    hidden: Annotated[tuple[Count, ...], Field(strict=False)] = ()
+    """Widths of ReLU layers between pooling and projection."""
+    activation: Literal["sigmoid"] | None = None
+    """After the projection."""
     normalise: bool = True
     """Put embeddings on the unit sphere."""
     validate_every: Count = 1
@@ -120,6 +126,7 @@ class ScratchParams(PairTraining):
     size: Annotated[tuple[Count, Count], Field(strict=False)] = (150, 100)
     """Height and width the rows are resized to, in pixels (150 x 100 is the only size that fits Table 1)."""
     pooling: Literal["avg", "max", "avgmax", "flatten"] = "flatten"
+    activation: Literal["sigmoid"] | None = "sigmoid"
     normalise: bool = False
     class_weight: float = Field(default=0.0, ge=0)
 
@@ -139,6 +146,8 @@ class TrainerParams(Section):
     """``auto``: bf16 mixed where the GPU has it, 32 elsewhere."""
     deterministic: bool = True
     """Deterministic algorithms: the same seed gives the same weights."""
+    compile: bool = False
+    """``torch.compile`` the embedder: half a minute at the start; on a processor it was slower than without."""
 
     @model_validator(mode="after")
     def _enough_devices(self) -> Self:

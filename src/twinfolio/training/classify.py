@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,11 +13,11 @@ from numpy.typing import NDArray
 
 from twinfolio.data.datamodule import StoreDataModule, StoreRows
 from twinfolio.data.sampling import Batches, ShuffledBatches
-from twinfolio.data.store import class_weights, read_info
+from twinfolio.data.store import StoreInfo, class_weights, read_info
 from twinfolio.evaluation.reports import classification_summary
 from twinfolio.models.classifier import MONITOR, ClassifierModule, per_image
 from twinfolio.models.embedder import build_classifier
-from twinfolio.training.data import open_rows
+from twinfolio.training.data import flat_size, open_rows
 from twinfolio.training.fit import Fitted, predict, seeded_weights
 from twinfolio.training.jobs import Recipe, Trained, train, training_facts, with_prefix
 
@@ -26,6 +28,7 @@ class ClassifierSpec:
 
     Args:
         trunk: timm's name.
+        trunk_options: Further arguments of ``timm.create_model``.
         weights: ``imagenet``, ``none`` or a file.
         pooling: Pooling of the trunk's feature map.
         batch_size: Rows a step and device.
@@ -33,6 +36,7 @@ class ClassifierSpec:
     """
 
     trunk: str
+    trunk_options: Mapping[str, Any] = field(default_factory=dict)
     weights: str = "imagenet"
     pooling: str = "avg"
     batch_size: int = 32
@@ -52,7 +56,7 @@ def train_classifier(store: Path, spec: ClassifierSpec, recipe: Recipe) -> Train
     """
     info = read_info(store)
     rows, val = open_rows(store)
-    module = _module(spec, recipe, rows, classes=len(info.classes), channels=info.channels)
+    module = _module(spec, recipe, rows, info)
     data = StoreDataModule(
         rows,
         val,
@@ -83,10 +87,17 @@ def validate_classifier(
     return classification_summary(probabilities, labels, rows.image_keys.groups, seed=seed)
 
 
-def _module(spec: ClassifierSpec, recipe: Recipe, train: StoreRows, *, classes: int, channels: int) -> ClassifierModule:
+def _module(spec: ClassifierSpec, recipe: Recipe, train: StoreRows, info: StoreInfo) -> ClassifierModule:
+    classes = len(info.classes)
     with seeded_weights(recipe.seed):
         embedder, layer = build_classifier(
-            spec.trunk, weights=spec.weights, classes=classes, pooling=spec.pooling, channels=channels
+            spec.trunk,
+            weights=spec.weights,
+            classes=classes,
+            options=spec.trunk_options,
+            pooling=spec.pooling,
+            channels=info.channels,
+            size=flat_size(spec.pooling, info),
         )
     return ClassifierModule(
         embedder,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from twinfolio.data.datamodule import StoreRows, balanced_subset
-from twinfolio.data.store import Store
+from twinfolio.data.store import Store, StoreInfo
 from twinfolio.errors import DataError
 from twinfolio.models.siamese import RetrievalTask
 
@@ -27,6 +27,11 @@ def open_rows(store: Path, refit: bool = False) -> tuple[StoreRows, StoreRows]:
         if not len(part):
             raise DataError(f"{store / name}: no images", "give more images, or other split.fractions")
     return StoreRows([train, val] if refit else [train]), StoreRows([val])
+
+
+def flat_size(pooling: str, info: StoreInfo) -> tuple[int, int] | None:
+    """The fixed image size that ``flatten`` needs: the store's rows; None for poolings of any size."""
+    return (info.size, info.size) if pooling == "flatten" else None
 
 
 def gallery_rows(train: StoreRows, images: int, seed: int) -> StoreRows:

@@ -75,7 +75,7 @@ def predict(forward: Callable[[Tensor], Tensor], rows: StoreRows, device: torch.
     """
     outputs = []
     with torch.inference_mode():
-        for batch in ShardBatches(len(rows), eval_batch_size(device)):
+        for batch in ShardBatches(len(rows), eval_batch_size(device, rows.row_bytes)):
             images = to_float(rows[batch]["images"].to(device))
             outputs.append(forward(images).float())
     return torch.cat(outputs).cpu().numpy()  # one copy: a copy a batch would make a GPU wait for it

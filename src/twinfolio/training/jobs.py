@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import nn
 from twinfolio.data.datamodule import Augmentation, StoreDataModule
 from twinfolio.models.embedder import ClassLayer, Embedder
 from twinfolio.models.heads import Head
+from twinfolio.models.learner import Learner
 from twinfolio.models.optimisation import Schedule
 from twinfolio.training.fit import Fitted, fit
 from twinfolio.training.trainer import Budget, Hardware, build_trainer
@@ -32,6 +33,7 @@ class Recipe:
         hardware: What it runs on.
         work_dir: Folder of the checkpoints; what is in it is resumed.
         logger: Where epoch metrics go.
+        callbacks: More callbacks of the Trainer.
     """
 
     seed: int
@@ -41,6 +43,7 @@ class Recipe:
     hardware: Hardware
     work_dir: Path
     logger: Logger | None = None
+    callbacks: Sequence[pl.Callback] = ()
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Trained:
     history: pd.DataFrame
 
 
-def train(module: pl.LightningModule, data: StoreDataModule, recipe: Recipe, *, monitor: str | None) -> Fitted | None:
+def train(module: Learner, data: StoreDataModule, recipe: Recipe, *, monitor: str | None) -> Fitted | None:
     """Train, or go on training, by a recipe, and load the best weights.
 
     Args:
@@ -76,8 +79,15 @@ def train(module: pl.LightningModule, data: StoreDataModule, recipe: Recipe, *, 
     Returns:
         None on every rank but zero.
     """
+    if recipe.hardware.compile:
+        module.embedder.compile()
     trainer = build_trainer(
-        recipe.hardware, recipe.budget, work_dir=recipe.work_dir, monitor=monitor, logger=recipe.logger
+        recipe.hardware,
+        recipe.budget,
+        work_dir=recipe.work_dir,
+        monitor=monitor,
+        logger=recipe.logger,
+        more=recipe.callbacks,
     )
     return fit(trainer, module, data, recipe.work_dir)
 

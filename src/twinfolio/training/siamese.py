@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ from numpy.typing import NDArray
 
 from twinfolio.data.datamodule import StoreDataModule, StoreRows
 from twinfolio.data.sampling import Batches, EpisodeBatches, PKBatches
-from twinfolio.data.store import class_weights, read_info
+from twinfolio.data.store import StoreInfo, class_weights, read_info
 from twinfolio.evaluation.bootstrap import bootstrap_interval
 from twinfolio.models.bundle import load_model
 from twinfolio.models.embedder import build_class_layer, build_siamese, start_from
 from twinfolio.models.siamese import MONITOR, PairObjective, RetrievalTask, SiameseModule, mean_average_precision
-from twinfolio.training.data import gallery_rows, open_rows, retrieval_task
+from twinfolio.training.data import flat_size, gallery_rows, open_rows, retrieval_task
 from twinfolio.training.fit import Fitted, predict, seeded_weights
 from twinfolio.training.jobs import Recipe, Trained, train, training_facts
 
@@ -29,13 +30,16 @@ class SiameseSpec:
     Args:
         distance: ``l1``, ``l2`` or ``cosine``.
         trunk: timm's name.
+        trunk_options: Further arguments of ``timm.create_model``.
         weights: ``imagenet``, ``none`` or a file; not read where there is a ``start``.
         start: Model folder whose trunk it starts from, or None.
         head: ``distance``, ``weighted`` or ``fusion``.
         pooling: Pooling of the trunk's feature map.
         embedding: Width of the projection, or None.
+        hidden: Widths of the ReLU layers before the projection.
+        activation: ``sigmoid`` after the projection, or None.
         normalise: Put embeddings on the unit sphere.
-        size: Height and width the rows are resized to, or None.
+        size: Height and width the rows are resized to; None: left as they are.
         objective: What is minimised.
         classes_per_batch: P classes in a batch.
         images_per_class: K images of each.
@@ -46,11 +50,14 @@ class SiameseSpec:
 
     distance: str
     trunk: str
+    trunk_options: Mapping[str, Any] = field(default_factory=dict)
     weights: str = "imagenet"
     start: Path | None = None
     head: str = "distance"
     pooling: str = "avg"
     embedding: int | None = 256
+    hidden: tuple[int, ...] = ()
+    activation: str | None = None
     normalise: bool = True
     size: tuple[int, int] | None = None
     objective: PairObjective = field(default_factory=PairObjective)
@@ -77,7 +84,7 @@ def train_siamese(store: Path, spec: SiameseSpec, recipe: Recipe) -> Trained | N
     rows, val = open_rows(store, spec.refit)
     gallery = gallery_rows(rows, spec.gallery, recipe.seed)
     task = retrieval_task(val, gallery)
-    module = _module(spec, recipe, rows, task, classes=len(info.classes), channels=info.channels)
+    module = _module(spec, recipe, rows, task, info)
     data = StoreDataModule(
         rows,
         val,
@@ -111,20 +118,22 @@ def validate_siamese(
     return {MONITOR: mean_average_precision(values), f"{MONITOR}_low": interval.low, f"{MONITOR}_high": interval.high}
 
 
-def _module(
-    spec: SiameseSpec, recipe: Recipe, train: StoreRows, task: RetrievalTask, *, classes: int, channels: int
-) -> SiameseModule:
+def _module(spec: SiameseSpec, recipe: Recipe, train: StoreRows, task: RetrievalTask, info: StoreInfo) -> SiameseModule:
+    classes = len(info.classes)
     with seeded_weights(recipe.seed):
         embedder, head = build_siamese(
             spec.trunk,
             weights=spec.weights if spec.start is None else "none",
             head=spec.head,
             distance=spec.distance,
+            options=spec.trunk_options,
             pooling=spec.pooling,
             embedding=spec.embedding,
+            hidden=spec.hidden,
+            activation=spec.activation,
             normalise=spec.normalise,
-            channels=channels,
-            size=spec.size,
+            channels=info.channels,
+            size=spec.size or flat_size(spec.pooling, info),
         )
         layer = build_class_layer(embedder, classes) if spec.objective.class_weight > 0 else None
     if spec.start is not None:

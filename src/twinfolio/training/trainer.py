@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -39,6 +40,7 @@ class Hardware:
         strategy: Lightning's strategy.
         precision: ``auto`` (bf16 mixed where the GPU has it, else 32), ``32``, ``bf16`` or ``16``.
         deterministic: Deterministic algorithms; an operation without one is a warning.
+        compile: ``torch.compile`` the embedder.
     """
 
     accelerator: str = "auto"
@@ -47,6 +49,7 @@ class Hardware:
     strategy: str = "auto"
     precision: str = "auto"
     deterministic: bool = True
+    compile: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,13 @@ class ValidatesLast(pl.Callback):
 
 
 def build_trainer(
-    hardware: Hardware, budget: Budget, *, work_dir: Path, monitor: str | None, logger: Logger | None = None
+    hardware: Hardware,
+    budget: Budget,
+    *,
+    work_dir: Path,
+    monitor: str | None,
+    logger: Logger | None = None,
+    more: Sequence[pl.Callback] = (),
 ) -> pl.Trainer:
     """A Trainer with our checkpoints, history and early stopping; samplers stay ours under DDP.
 
@@ -84,6 +93,7 @@ def build_trainer(
         work_dir: Folder of the checkpoints, outside every DVC out.
         monitor: Validation metric to maximise; None: train all epochs without validation.
         logger: Where epoch metrics go; None: nowhere.
+        more: Callbacks besides these; called after them, when the checkpoints are written.
     """
     _quiet()
     # what is not written is never read here; filling it first costs a fifth of a step
@@ -104,7 +114,7 @@ def build_trainer(
         limit_val_batches=0 if monitor is None else None,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        callbacks=[*callbacks, *best_and_last(work_dir, monitor)],
+        callbacks=[*callbacks, *best_and_last(work_dir, monitor), *more],
         plugins=[AtomicCheckpointIO()],
         logger=logger or False,
         log_every_n_steps=1_000_000,  # epoch means are enough: a database row a step slows short steps

@@ -3,7 +3,16 @@ import pytest
 import torch
 
 from tests.unit.training.tiny_store import write_store
-from twinfolio.data.datamodule import Augmentation, StoreDataModule, StoreRows, balanced_subset, loader, mix_seed
+from twinfolio.data.datamodule import (
+    Augmentation,
+    StoreDataModule,
+    StoreRows,
+    balanced_subset,
+    eval_batch_size,
+    fits,
+    loader,
+    mix_seed,
+)
 from twinfolio.data.sampling import ShardBatches, ShuffledBatches
 from twinfolio.data.store import Store
 
@@ -42,6 +51,45 @@ def test_a_choice_of_rows_is_numbered_anew(root):
     some = rows_of(root, "train", rows=np.array([40, 3, 9]))
     assert torch.equal(some[np.array([0])]["images"], rows_of(root, "train")[np.array([40])]["images"])
     assert len(some.index) == len(some.labels) == 3
+
+
+@pytest.mark.parametrize("rows", [None, np.array([50, 3, 97, 0, 108])])
+def test_rows_kept_on_a_device_give_the_same_batches_and_no_file_is_read_again(root, rows):
+    data = rows_of(root, "train", "val", rows=rows)
+    wanted = [np.array([4, 0, 2]), np.array([1]), np.arange(len(data))]
+    before = [data[of] for of in wanted]
+    data.keep_on(torch.device("cpu"))
+    data.stores = []
+    for of, batch in zip(wanted, before, strict=True):
+        kept = data[of]
+        assert kept.keys() == batch.keys()
+        assert all(torch.equal(kept[name], batch[name]) for name in batch)
+        assert kept["images"].dtype == torch.uint8
+        assert kept["images"].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_rows_fit_where_they_take_a_quarter_of_what_is_free_and_no_byte_more(root):
+    train, val = rows_of(root, "train"), rows_of(root, "val", rows=np.array([1, 2]))
+    assert train.row_bytes == val.row_bytes == 32 * 32 * 3
+    size = (len(train) + 2) * train.row_bytes
+    assert fits([train, val], 4 * size)
+    assert not fits([train, val], 4 * size - 1)
+
+
+@pytest.mark.parametrize(
+    ("device", "row_bytes", "size"),
+    [
+        ("cpu", 224 * 224 * 3, 16),
+        ("cpu", 112 * 112 * 3, 64),
+        ("cpu", 28 * 28, 1024),
+        ("cpu", 448 * 448 * 3, 16),
+        ("cuda", 224 * 224 * 3, 128),
+        ("cuda", 448 * 448 * 3, 128),
+        ("cuda", 28 * 28, 1024),
+    ],
+)
+def test_a_batch_without_gradients_weighs_what_a_few_large_rows_do_and_is_never_smaller(device, row_bytes, size):
+    assert eval_batch_size(torch.device(device), row_bytes) == size
 
 
 def test_copies_and_tiles_of_one_image_share_a_source(root):

@@ -68,7 +68,7 @@ def test_a_pretrained_trunk_loads_without_network_and_keeps_its_facts(tmp_path, 
 
 
 def test_the_scratch_net_keeps_its_size_and_sigmoid(tmp_path):
-    embedder, head, _ = siamese("weighted", pooling="flatten", normalise=False, size=(150, 100))
+    embedder, head, _ = siamese("weighted", pooling="flatten", normalise=False, size=(150, 100), activation="sigmoid")
     save(tmp_path, embedder, head, None)
     model = load_model(tmp_path)
     assert (model.embedder.size, model.embedder.activation, model.class_layer) == ((150, 100), "sigmoid", None)

@@ -15,7 +15,7 @@ def parameters(*parts: torch.nn.Module) -> int:
 
 def scratch(**changes):
     settings = {"weights": "none", "head": "weighted", "distance": "l1", "pooling": "flatten", "normalise": False}
-    return build_siamese("khayyat_scratch", **{**settings, "size": (150, 100), **changes})
+    return build_siamese("khayyat_scratch", **{**settings, "size": (150, 100), "activation": "sigmoid", **changes})
 
 
 @pytest.mark.parametrize("distance", ["l1", "l2", "cosine"])

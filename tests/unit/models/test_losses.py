@@ -6,7 +6,16 @@ import torch
 from twinfolio.errors import ModelError
 from twinfolio.models.distances import unit_vectors
 from twinfolio.models.heads import build_head
-from twinfolio.models.losses import bce_paired, contrastive_paired, pair_loss, pair_masks, paired_loss, supcon
+from twinfolio.models.losses import (
+    bce_paired,
+    calibration_loss,
+    contrastive_paired,
+    pair_loss,
+    pair_masks,
+    paired_calibration_loss,
+    paired_loss,
+    supcon,
+)
 
 
 def points(n: int, dim: int = 8) -> torch.Tensor:
@@ -64,17 +73,27 @@ def test_the_contrastive_cost_is_half_the_square_of_distance_or_of_what_lacks_to
 
 
 def test_calibration_moves_the_heads_offset_and_no_embedding():
-    x, labels = points(8), torch.arange(8) // 2
-    gradients = []
+    x, labels = points(8).requires_grad_(), torch.arange(8) // 2
+    same = torch.tensor([1.0, 0.0, 1.0, 0.0])
     for offset in (-3.0, 3.0):
-        head = build_head("distance", "l2", 8)
-        with torch.no_grad():
-            head.offset.fill_(offset)
-        z = x.clone().requires_grad_()
-        pair_loss("supcon", head, z, labels).backward()
-        gradients.append(z.grad)
-        assert abs(float(head.offset.grad)) > 0.01
-    torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-5)
+        for loss in (
+            lambda head: calibration_loss(head, x, labels),
+            lambda head: paired_calibration_loss(head, x[:4], x[4:], same),
+        ):
+            head = build_head("distance", "l2", 8)
+            with torch.no_grad():
+                head.offset.fill_(offset)
+            loss(head).backward()
+            assert abs(float(head.offset.grad)) > 0.01
+            assert x.grad is None
+
+
+@pytest.mark.parametrize("name", ["supcon", "contrastive", "multi_similarity"])
+def test_other_losses_leave_a_distance_heads_offset_alone(name):
+    head, x = build_head("distance", "l2", 8), points(8).requires_grad_()
+    pair_loss(name, head, x, torch.arange(8) // 2).backward()
+    assert float(head.offset.grad) == pytest.approx(0.0, abs=1e-5)
+    assert x.grad.abs().sum() > 0
 
 
 def test_losses_are_computed_in_float32_under_autocast():

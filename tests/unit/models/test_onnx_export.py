@@ -55,7 +55,7 @@ def test_the_projection_lies_in_the_file_once(tmp_path):
 
 
 def test_a_flattened_map_behind_a_sigmoid_has_no_places(tmp_path):
-    model = model_of(tmp_path, pooling="flatten", size=(64, 64))
+    model = model_of(tmp_path, pooling="flatten", size=(64, 64), activation="sigmoid")
     assert outputs(export_embedder(model, tmp_path, (64, 64)))[1] == ["embeddings"]
     with pytest.raises(ModelError, match="does not split into places"):
         model.embedder.places(torch.zeros(1, 64, 2, 2))

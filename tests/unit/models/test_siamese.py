@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from twinfolio.models.embedder import build_class_layer, build_siamese
-from twinfolio.models.losses import pair_loss, paired_loss
+from twinfolio.models.losses import calibration_loss, pair_loss, paired_loss
 from twinfolio.models.optimisation import Schedule
 from twinfolio.models.siamese import PairObjective, RetrievalTask, SiameseModule, mean_average_precision
 
@@ -48,14 +48,18 @@ def test_the_loss_is_that_of_all_pairs_plus_the_weighted_class_loss(loss, distan
     classes = torch.nn.functional.cross_entropy(
         module.class_layer(embeddings), data["labels"], torch.tensor([1.0, 3.0, 0.5])
     )
-    assert torch.allclose(module.training_step(data, 0), pairs + 0.5 * classes)
+    calibration = 0.0 if loss == "bce" else calibration_loss(module.head, embeddings, data["labels"])
+    step = module.training_step(data, 0)
+    assert torch.allclose(step["loss"], pairs + calibration + 0.5 * classes)
+    assert torch.allclose(step["pair_loss"], pairs)
+    assert not step["pair_loss"].requires_grad
 
 
 def test_a_class_weight_of_zero_has_no_class_layer():
     module = make(PairObjective(class_weight=0.0))
     data = batch([0, 0, 1, 1])
     expected = pair_loss("supcon", module.head, module(data["images"]), data["labels"])
-    assert torch.allclose(module.training_step(data, 0), expected)
+    assert torch.allclose(module.training_step(data, 0)["pair_loss"], expected)
 
 
 def test_episodes_pair_each_anchor_with_its_twin_and_its_stranger():
@@ -65,12 +69,12 @@ def test_episodes_pair_each_anchor_with_its_twin_and_its_stranger():
     weights = torch.tensor([1.0, 3.0, 1.0, 3.0])
     same = torch.tensor([1.0, 1.0, 0.0, 0.0])
     expected = paired_loss("bce", module.head, torch.cat([a, a]), torch.cat([p, n]), same, weights)
-    assert torch.allclose(module.training_step(data, 0), expected)
+    assert torch.allclose(module.training_step(data, 0)["loss"], expected)
 
 
 def test_every_parameter_learns_from_a_step():
     module = make()
-    module.train().training_step(batch([0, 0, 1, 1, 2, 2]), 0).backward()
+    module.train().training_step(batch([0, 0, 1, 1, 2, 2]), 0)["loss"].backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
 
 

@@ -1,0 +1,106 @@
+"""A net of small digits on validation and test: ten classes by its class layer, or by its embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinfolio.data.datamodule import balanced_subset
+from twinfolio.data.store import Store
+from twinfolio.evaluation.verification import accept, choose_threshold
+from twinfolio.models.bundle import Model, load_model
+
+_BATCH = 1024
+_ARCHIVE = 10_000
+"""Most train images, balanced over the digits, that an embedded image is named by."""
+_PAIRS = 20_000
+"""Pairs of two digits, half of them equal, that a threshold is chosen and judged on."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a net does.
+
+    Attributes:
+        metrics: ``<split>/digits/<measure>`` for ``val`` and ``test``: ``accuracy`` of a class layer, or
+            ``nearest_accuracy`` (1-NN among train), ``centroid_accuracy`` (nearest class mean of train) and
+            ``pair_accuracy`` (at a threshold chosen on validation) of an embedding.
+        correct: (N,) bool, whether each test image is named rightly by the first of these measures.
+        embeddings: (N, D) of the test images where D is 2; else None.
+    """
+
+    metrics: dict[str, float]
+    correct: NDArray[np.bool_]
+    embeddings: NDArray[np.float32] | None
+
+
+def measure_digits(folder: Path, store_root: Path, seed: int = 0) -> Measured:
+    """Measure a classifier or a Siamese model; nothing is chosen on test.
+
+    Args:
+        folder: Model folder.
+        store_root: The store.
+        seed: Of the pairs.
+    """
+    model = load_model(folder)
+    stores = {split: Store.open(store_root / split) for split in ("train", "val", "test")}
+    labels = {split: np.asarray(store.labels) for split, store in stores.items()}
+    if model.head is None:
+        named = {
+            s: _in_batches(model.class_logits, stores[s], np.arange(len(labels[s]))).argmax(1) for s in ("val", "test")
+        }
+        right = {split: values == labels[split] for split, values in named.items()}
+        return Measured({f"{s}/digits/accuracy": float(r.mean()) for s, r in right.items()}, right["test"], None)
+    archive = balanced_subset(labels["train"], _ARCHIVE, np.random.default_rng(seed))
+    rows = {split: np.arange(len(of)) for split, of in labels.items()} | {"train": archive}
+    vectors = {split: _in_batches(model.embed_uint8, stores[split], rows[split]) for split in stores}
+    labels["train"] = labels["train"][archive]
+    metrics, correct = _embedded(model, vectors, labels, seed)
+    flat = vectors["test"] if vectors["test"].shape[1] == 2 else None
+    return Measured(metrics, correct, flat)
+
+
+def _embedded(
+    model: Model, vectors: dict[str, NDArray[np.float32]], labels: dict[str, NDArray[np.int64]], seed: int
+) -> tuple[dict[str, float], NDArray[np.bool_]]:
+    from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
+
+    nearest = KNeighborsClassifier(1).fit(vectors["train"], labels["train"])
+    centroid = NearestCentroid().fit(vectors["train"], labels["train"])
+    pairs = {split: _pairs(labels[split], seed) for split in ("val", "test")}
+    scores = {s: model.paired_scores(vectors[s][a], vectors[s][b]) for s, (a, b) in pairs.items()}
+    same = {s: labels[s][a] == labels[s][b] for s, (a, b) in pairs.items()}
+    threshold = choose_threshold(scores["val"], same["val"], "accuracy")
+    metrics: dict[str, float] = {}
+    for split in ("val", "test"):
+        right = nearest.predict(vectors[split]) == labels[split]
+        metrics[f"{split}/digits/nearest_accuracy"] = float(right.mean())
+        metrics[f"{split}/digits/centroid_accuracy"] = float(centroid.score(vectors[split], labels[split]))
+        metrics[f"{split}/digits/pair_accuracy"] = float((accept(scores[split], threshold) == same[split]).mean())
+    return metrics, np.asarray(right)
+
+
+def _pairs(labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Two different images each: as many pairs of one digit as of two."""
+    draws = np.random.default_rng(seed)
+    first = draws.integers(len(labels), size=_PAIRS)
+    second = np.empty_like(first)
+    equal = np.arange(_PAIRS) % 2 == 0
+    for digit in np.unique(labels):
+        same, other = np.flatnonzero(labels == digit), np.flatnonzero(labels != digit)
+        like, unlike = (labels[first] == digit) & equal, (labels[first] == digit) & ~equal
+        steps = draws.integers(1, max(2, len(same)), size=like.sum())  # never back to the image itself
+        second[like] = same[(np.searchsorted(same, first[like]) + steps) % len(same)]
+        second[unlike] = draws.choice(other, unlike.sum())
+    kept = first != second  # a digit with a single image has no pair
+    return first[kept], second[kept]
+
+
+def _in_batches(
+    forward: Callable[[NDArray[np.uint8]], NDArray[np.float32]], store: Store, rows: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    return np.concatenate([forward(store.batch(rows[at : at + _BATCH])) for at in range(0, len(rows), _BATCH)])

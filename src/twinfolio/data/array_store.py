@@ -1,0 +1,56 @@
+"""A store of images that lie in memory already, each a group of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinfolio.data.manifest import SPLITS
+from twinfolio.data.store import INDEX_COLUMNS, INFO_FILE, StoreInfo
+
+Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
+"""Images (N, S, S) or (N, S, S, C), and labels (N,)."""
+
+
+def write_array_store(target: Path, parts: Mapping[str, Part], classes: Sequence[str]) -> StoreInfo:
+    """Write ``train``, ``val`` and ``test`` as a store; see ``twinfolio.data.store``.
+
+    Args:
+        target: The store's folder.
+        parts: Split -> images and labels.
+        classes: Names of the labels.
+    """
+    import pandas as pd
+
+    images = {split: part[0] if part[0].ndim == 4 else part[0][..., None] for split, part in parts.items()}
+    digest = hashlib.sha256()
+    for split in SPLITS:
+        labels, folder = parts[split][1], target / split
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "images.npy", images[split])
+        np.save(folder / "labels.npy", labels.astype(np.int64))
+        names = [f"{classes[label]}/{split}-{number:06d}" for number, label in enumerate(labels)]
+        columns = {"image_id": names, "copy": 0, "tile": 0, "label": [classes[label] for label in labels]}
+        index = pd.DataFrame(columns | {"group": names, "cluster": names, "within_group": 0})
+        index[list(INDEX_COLUMNS)].to_csv(folder / "index.csv", index=False, lineterminator="\n")
+        digest.update(images[split].tobytes() + labels.tobytes())
+    info = StoreInfo(
+        channels=images["train"].shape[3],
+        classes=list(classes),
+        counts={split: {"images": len(images[split]), "rows": len(images[split]), "copies": 0} for split in SPLITS},
+        data_hash=digest.hexdigest(),
+        fit="pad",
+        has_groups=False,
+        policy="none",
+        size=images["train"].shape[1],
+        tile_above=float("inf"),
+        tiles=1,
+    )
+    (target / INFO_FILE).write_text(json.dumps(asdict(info), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return info

@@ -27,11 +27,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # workspace, which is what the installed package points to.
 sys.path.insert(0, str(ROOT / "src"))
 
+from _sections import public_params, sections_of  # noqa: E402
 from twinfolio.errors import DataError, TwinfolioError  # noqa: E402
 from twinfolio.exit_codes import exit_code  # noqa: E402
 from twinfolio.logging import rank, set_up_logging  # noqa: E402
 from twinfolio.params import Params  # noqa: E402
-from twinfolio.params.file import load_params  # noqa: E402
+from twinfolio.params.file import load_params, write_params  # noqa: E402
 from twinfolio.reporting.tables import write_json  # noqa: E402
 from twinfolio.tracking import identity  # noqa: E402
 from twinfolio.tracking.mlflow_store import public_uri, store_root, tracking_uri  # noqa: E402
@@ -39,6 +40,7 @@ from twinfolio.tracking.resources import ResourceMeter  # noqa: E402
 from twinfolio.tracking.run_context import RunPlan, StageRun, flatten, start_stage_run  # noqa: E402
 
 if TYPE_CHECKING:
+    from pytorch_lightning import Callback
     from pytorch_lightning.loggers import MLFlowLogger
 
 logger = logging.getLogger("twinfolio.stage")
@@ -46,21 +48,6 @@ logger = logging.getLogger("twinfolio.stage")
 TRAINING = ("classify", "train_siamese", "train_scratch", "refit")
 LAST = "evaluate"
 BEFORE_STORE = ("sample_data", "split")
-SECTIONS = {
-    "sample_data": ("sample",),
-    "split": ("split",),
-    "augment": ("augment",),
-    "classify": ("classify", "trainer"),
-    "train_siamese": ("siamese", "trainer"),
-    "train_scratch": ("scratch", "trainer"),
-    "compare_distances": ("compare", "trainer"),
-    "calibrate": ("calibrate", "trainer"),
-    "refit": ("train", "siamese", "trainer"),
-    "evaluate": ("evaluate", "train", "siamese", "trainer"),
-    "retrain": tuple(name for name in Params.model_fields if name not in ("sample", "tracking")),
-    "leak_gap": ("evaluate",),
-}
-"""The params sections a stage reads; those dvc.yaml lists for it."""
 RUN_ID = "TWINFOLIO_RUN_ID"
 STAGE_KEY = "TWINFOLIO_STAGE_KEY"
 RUNS = Path(".twinfolio", "runs")
@@ -82,6 +69,7 @@ class Stage:
         rank_zero: True in the one process that writes files.
         key: Content key of params, inputs and source; names the work dir.
         run: The MLflow run (rank zero only).
+        callbacks: More callbacks of a training stage's Trainer.
         facts: What ``record`` collected.
     """
 
@@ -95,6 +83,7 @@ class Stage:
     rank_zero: bool
     key: str
     run: StageRun | None = None
+    callbacks: tuple[Callback, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
 
     def lightning_logger(self) -> MLFlowLogger | None:
@@ -116,7 +105,7 @@ class Stage:
         self.facts.update(facts)
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Let glibc keep large freed blocks: returning each activation to the kernel costs a third of a training step."""
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
@@ -145,7 +134,7 @@ def run_stage(
         choices: Items the option takes.
     """
     set_up_logging(name)
-    _keep_freed_memory()
+    keep_freed_memory()
     item = _parse_item(item_option, choices) if item_option else item
     sys.exit(exit_code(lambda: _run(name, item, main, inputs)))
 
@@ -175,7 +164,7 @@ def _prepare(name: str, item: str | None, params: Params, inputs: Sequence[str],
     paths = [data_dir if text == "data" else Path(text.format(item=item)) for text in inputs]
     primary = rank() == 0 and os.environ.get("NODE_RANK", "0") == "0"
     key = None if primary else os.environ.get(STAGE_KEY)
-    key = key or identity.stage_key({"item": item, **_sections(name, params)}, _hash_inputs(paths), source)
+    key = key or identity.stage_key({"item": item, **sections_of(name, params)}, _hash_inputs(paths), source)
     place = Path(name, item or "")
     output_dir, report_dir, work_dir = Path("outputs") / place, Path("reports") / place, RUNS / place / key[:16]
     for folder in (output_dir, report_dir, work_dir):
@@ -185,7 +174,7 @@ def _prepare(name: str, item: str | None, params: Params, inputs: Sequence[str],
 
 def _plan(stage: Stage, source: str) -> RunPlan:
     """What the stage's MLflow run is to be called, and what it carries."""
-    everything = stage.params.model_dump(mode="json")
+    public = public_params(stage.params)
     data = identity.data_fingerprint(stage.data_dir)
     tags = {
         "twinfolio.git_commit": identity.git_commit(ROOT),
@@ -199,8 +188,8 @@ def _plan(stage: Stage, source: str) -> RunPlan:
         pipeline=_workspace(),
         pipeline_key=identity.pipeline_key(Path("params.yaml").read_bytes(), data, source),
         experiment=stage.params.tracking.experiment,
-        params=flatten(_sections(stage.name, stage.params)),
-        all_params=flatten(everything),
+        params=flatten(sections_of(stage.name, public)),
+        all_params=flatten(public.model_dump(mode="json")),
         tags=tags,
         state_file=stage.work_dir / "run.json",
         run_id=os.environ.get(RUN_ID),
@@ -211,11 +200,6 @@ def _workspace() -> str:
     """What the pipeline's run is called: by its workspace, or, at the root and in its queued copies, by the data."""
     here = Path.cwd()
     return here.name if here.parent.name == "workspaces" else "data"
-
-
-def _sections(name: str, params: Params) -> dict[str, Any]:
-    """The params sections the stage reads, as plain values."""
-    return {key: getattr(params, key).model_dump(mode="json") for key in SECTIONS.get(name, ())}
 
 
 def _hash_inputs(paths: Sequence[Path]) -> str:
@@ -256,7 +240,9 @@ def _finish(stage: Stage, run: StageRun, meter: ResourceMeter, source: str) -> N
     run.log_folder(stage.report_dir)
     if stage.name == LAST:
         run.log_metrics(metrics, parent=True)
-        run.log_file(Path("params.yaml"), parent=True)
+        public = stage.work_dir / "params.yaml"
+        write_params(public_params(stage.params), public)
+        run.log_file(public, parent=True)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

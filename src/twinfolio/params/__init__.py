@@ -11,6 +11,9 @@ from pydantic import model_validator
 
 from twinfolio.params.assessment import CalibrateParams, CompareParams, EvaluateParams, TrainParams
 from twinfolio.params.data import AugmentParams, SampleParams, SplitParams
+from twinfolio.params.digits import DigitsParams
+from twinfolio.params.lu_grid import LuGridParams
+from twinfolio.params.search import SearchParams
 from twinfolio.params.section import Section
 from twinfolio.params.training import ClassifyParams, ScratchParams, SiameseParams, TrainerParams
 
@@ -39,6 +42,9 @@ class Params(Section):
     compare: CompareParams = CompareParams()
     calibrate: CalibrateParams = CalibrateParams()
     evaluate: EvaluateParams = EvaluateParams()
+    search: SearchParams = SearchParams()
+    digits: DigitsParams = DigitsParams()
+    lu_grid: LuGridParams = LuGridParams()
     trainer: TrainerParams = TrainerParams()
     tracking: TrackingParams = TrackingParams()
 

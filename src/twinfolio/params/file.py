@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,15 @@ from pydantic import ValidationError
 
 from twinfolio.errors import ParamsError
 from twinfolio.params import Params
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose numbers may be written ``1e-05``, as DVC writes them: YAML 1.1 would take them for text."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
@@ -22,7 +32,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         ParamsError: One line for the first bad key, with its value and what is allowed.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file", "run in a folder with a params.yaml") from None
     except yaml.YAMLError as error:

@@ -75,6 +75,16 @@ def write_table(path: Path, table: pd.DataFrame, digits: int = DIGITS) -> None:
         table.to_csv(temporary, index=False, float_format=f"%.{digits}f", lineterminator="\n", encoding="utf-8")
 
 
+def markdown_table(table: pd.DataFrame) -> str:
+    """A table of texts in Markdown.
+
+    Args:
+        table: Its cells are written as they are.
+    """
+    rows = [list(map(str, table.columns)), ["---"] * table.shape[1], *([*map(str, row)] for row in table.to_numpy())]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 def _plain(value: Any, digits: int | None) -> Any:
     """Rounded numbers, strings, lists and dicts out of what NumPy and tuples bring along."""
     if isinstance(value, Mapping):

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 _PARENT_TAG = "mlflow.parentRunId"
 _PIPELINE_TAG = "twinfolio.pipeline_key"
 _DRIFT_TAG = "twinfolio.params_drift"
+_TRIAL_TAG = "twinfolio.trial_state"
 _PARAMS_AT_ONCE = 100
 _LONGEST_PARAM = 6000
 _SAMPLING_SECONDS = 5
@@ -93,6 +94,26 @@ class StageRun:
             for run_id in (self.run_id, self.parent_run_id):
                 self.client.set_terminated(run_id, status)
 
+    def child(self, name: str, params: Mapping[str, Any], state_file: Path) -> TrialRun:
+        """The run of a trial below this one, or the one that a killed trial left behind.
+
+        Args:
+            name: Of the run.
+            params: The trial's values.
+            state_file: Remembers the run.
+        """
+        with mlflow_errors(self.uri):
+            run_id = _remembered_run(state_file, self.client)
+            if run_id is None:
+                experiment_id = self.client.get_run(self.run_id).info.experiment_id
+                tags = {_PARENT_TAG: self.run_id}
+                run_id = str(self.client.create_run(experiment_id, tags=tags, run_name=name).info.run_id)
+            else:
+                self.client.update_run(run_id, status="RUNNING")
+            _log_params_once(self.client, run_id, params)
+        _remember_run(state_file, run_id)
+        return TrialRun(self.client, self.uri, run_id, self.run_id, self.experiment, resumed=False)
+
     def lightning_logger(self) -> MLFlowLogger:
         """A logger for Lightning's Trainer that writes to this run, and neither ends it nor writes its params again."""
         return _stage_logger(self.uri, self.experiment, self.run_id)
@@ -115,6 +136,29 @@ class StageRun:
 
     def _target(self, parent: bool) -> str:
         return self.parent_run_id if parent else self.run_id
+
+
+class TrialRun(StageRun):
+    """The run of one trial of a search: it ends without ending the search's."""
+
+    def end(self, status: str, state: str = "") -> None:
+        """End the run, and say in a tag how the trial ended: COMPLETE, PRUNED, FAILED or INTERRUPTED."""
+        with mlflow_errors(self.uri):
+            self.client.set_tag(self.run_id, _TRIAL_TAG, state)
+            self.client.set_terminated(self.run_id, status)
+
+
+def reopen_run(run_id: str, uri: str, root: Path) -> StageRun:
+    """A run that another process has started and will end.
+
+    Raises:
+        TrackingError: The store cannot be reached, or knows no such run.
+    """
+    client = open_store(uri, root)
+    with mlflow_errors(uri):
+        run = client.get_run(run_id)
+        experiment = client.get_experiment(run.info.experiment_id).name
+    return StageRun(client, uri, run_id, str(run.data.tags.get(_PARENT_TAG)), experiment, resumed=True)
 
 
 @dataclass(frozen=True)

@@ -78,3 +78,9 @@ def test_every_field_says_what_it_is():
                 if hasattr(base, "model_fields")
             )
             assert field.description or inherited, f"{section.__name__}.{name}"
+
+
+@pytest.mark.parametrize("written", ["1e-05", "1.0e-05", "1E-5", "1.e-5", "0.00001"])
+def test_numbers_may_be_written_as_dvc_writes_them(tmp_path, written):
+    (tmp_path / "params.yaml").write_text(f"siamese:\n  lr: {written}\n")
+    assert load_params(tmp_path / "params.yaml").siamese.lr == 1e-5

@@ -141,6 +141,21 @@ def test_a_pipeline_run_ends_with_each_stage_and_evaluate_gives_it_the_final_met
     assert set(runs()) == {"pipeline", "split", "evaluate"}
 
 
+def test_a_password_in_params_stays_out_of_every_run(run, runs, workspace, tmp_path):
+    url = "postgresql://me:secret@host/studies"
+    (workspace / "params.yaml").write_text(f"tracking: {{system_metrics: false}}\nsearch: {{storage: '{url}'}}\n")
+    given = []
+    assert run(lambda stage: given.append(stage.params.search.storage), "search") == 0
+    assert run(lambda stage: None, "evaluate") == 0
+    assert given == [url]
+    shown = {name: found.data.params.get("search.storage") for name, found in runs().items()}
+    assert shown == dict.fromkeys(("pipeline", "search"), "postgresql://me@host/studies") | {"evaluate": None}
+    [sent] = (tmp_path / "mlartifacts").rglob("params.yaml")
+    assert "storage: postgresql://me@host/studies\n" in sent.read_text()
+    assert not [found for found in runs().values() if "secret" in str(found.to_dictionary())]
+    assert not [path for path in workspace.rglob("*.json") if "secret" in path.read_text()]
+
+
 def test_an_error_the_user_can_mend_is_one_line_and_a_failed_run(run, runs, capfd, workspace):
     def main(stage):
         raise DataError("data/: empty", "put\nimages there")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from twinfolio.reporting.tables import replacing, write_json, write_metrics, write_table
+from twinfolio.reporting.tables import markdown_table, replacing, write_json, write_metrics, write_table
 
 
 def test_the_same_numbers_in_another_order_give_the_same_bytes(tmp_path):
@@ -56,3 +56,12 @@ def test_a_value_without_a_json_form_leaves_no_file(tmp_path):
 def test_tables_have_fixed_digits_and_no_index(tmp_path):
     write_table(tmp_path / "new" / "t.csv", pd.DataFrame({"class": ["é"], "f1": [2 / 3], "n": [3]}), digits=4)
     assert (tmp_path / "new" / "t.csv").read_bytes() == "class,f1,n\né,0.6667,3\n".encode()
+
+
+def test_a_markdown_table_has_its_columns_a_rule_and_a_line_a_row():
+    table = pd.DataFrame({"depth": [1, "none"], "ours (%)": ["97.50", ""]}, index=[7, 3])
+    assert markdown_table(table) == "| depth | ours (%) |\n| --- | --- |\n| 1 | 97.50 |\n| none |  |"
+
+
+def test_a_markdown_table_without_rows_is_its_head():
+    assert markdown_table(pd.DataFrame(columns=["a"])) == "| a |\n| --- |"

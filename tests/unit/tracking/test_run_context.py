@@ -3,7 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from twinfolio.tracking.run_context import RunPlan, flatten, start_stage_run
+from twinfolio.errors import TrackingError
+from twinfolio.tracking.run_context import RunPlan, flatten, reopen_run, start_stage_run
 
 
 @pytest.fixture
@@ -125,6 +126,60 @@ def test_lightnings_logger_writes_metrics_but_neither_params_nor_the_end(start, 
     assert found.info.status == "RUNNING"
     assert found.data.params == {"classify.lr": "0.1"}
     assert run.client.get_metric_history(run.run_id, "val/loss")[0].step == 3
+
+
+def statuses(run, *run_ids):
+    return [run.client.get_run(run_id).info.status for run_id in run_ids]
+
+
+def test_a_trials_run_is_a_child_of_the_searchs_with_its_values(start, plan, tmp_path):
+    search = start(plan)
+    one, two = (search.child(f"trial-{i}", {"classify.lr": i}, tmp_path / f"{i}" / "run.json") for i in (1, 2))
+    assert len({search.run_id, search.parent_run_id, one.run_id, two.run_id}) == 4
+    found = search.client.get_run(two.run_id)
+    assert found.data.tags["mlflow.parentRunId"] == two.parent_run_id == search.run_id
+    assert (found.info.run_name, found.data.params) == ("trial-2", {"classify.lr": "2"})
+    assert found.info.experiment_id == search.client.get_run(search.run_id).info.experiment_id
+
+
+def test_a_trials_run_that_was_left_behind_is_taken_up_again(start, plan, tmp_path):
+    search, state = start(plan), tmp_path / "trial" / "run.json"
+    first = search.child("trial", {"classify.lr": 1}, state)
+    first.end("KILLED", state="INTERRUPTED")
+    second = search.child("trial", {"classify.lr": 1}, state)
+    assert second.run_id == first.run_id
+    assert statuses(search, second.run_id) == ["RUNNING"]
+    search.client.delete_run(first.run_id)
+    assert search.child("trial", {"classify.lr": 1}, state).run_id != first.run_id
+
+
+@pytest.mark.parametrize(("status", "state"), [("FINISHED", "COMPLETE"), ("KILLED", "PRUNED"), ("FAILED", "FAILED")])
+def test_a_trials_run_ends_with_its_state_and_the_search_goes_on(start, plan, tmp_path, status, state):
+    search = start(plan)
+    trial = search.child("trial", {}, tmp_path / "trial" / "run.json")
+    trial.log_metrics({"val/m": 0.5})
+    trial.end(status, state=state)
+    assert statuses(search, trial.run_id, search.run_id, search.parent_run_id) == [status, "RUNNING", "RUNNING"]
+    data = search.client.get_run(trial.run_id).data
+    assert (data.tags["twinfolio.trial_state"], data.metrics) == (state, {"val/m": 0.5})
+
+
+def test_another_process_reopens_a_run_by_its_id(start, plan, store, tmp_path):
+    search = start(plan)
+    found = reopen_run(search.run_id, store, tmp_path)
+    names = ("uri", "run_id", "parent_run_id", "experiment")
+    assert [getattr(found, name) for name in names] == [getattr(search, name) for name in names]
+    found.log_metrics({"val/m": 0.5})
+    assert search.client.get_run(search.run_id).data.metrics == {"val/m": 0.5}
+    trial = found.child("trial", {}, tmp_path / "trial" / "run.json")
+    assert search.client.get_run(trial.run_id).data.tags["mlflow.parentRunId"] == search.run_id
+
+
+def test_a_run_the_store_does_not_have_cannot_be_reopened(start, plan, store, tmp_path):
+    start(plan)
+    with pytest.raises(TrackingError, match=r"^MLflow store sqlite:///mlflow\.db: ") as caught:
+        reopen_run("0123456789abcdef0123456789abcdef", store, tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_flatten_joins_keys_with_dots():

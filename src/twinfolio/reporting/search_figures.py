@@ -1,0 +1,123 @@
+"""Pictures of a search: Optuna's of its trials and keys, and a heat map of a grid over two keys."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from twinfolio.reporting.plots import new_figure, save
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+
+    from twinfolio.search.space import Space
+
+_LEAST_FOR_IMPORTANCE = 4
+"""Finished trials without which the importance of a key is noise."""
+_MOST_DRAWN = 3
+"""Objectives that a picture of the Pareto front has room for."""
+
+
+def write_figures(study: Study, space: Space, table: pd.DataFrame, folder: Path) -> list[tuple[str, Path]]:
+    """Draw what the study has enough trials for.
+
+    Args:
+        study: See ``write_search``.
+        space: What was searched.
+        table: See ``trials_table``.
+        folder: For the PNG files.
+
+    Returns:
+        (title, file) in order.
+    """
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from optuna.visualization import matplotlib as draw
+
+    folder.mkdir(parents=True, exist_ok=True)
+    names, complete = list(study.metric_names or ["value"]), int((table["state"] == "COMPLETE").sum())
+    figures: list[tuple[str, Path]] = []
+
+    def add(title: str, file: str, make: Callable[..., Any], **options: Any) -> None:
+        figures.append((title, _draw(partial(make, study, **options), folder / f"{file}.png")))
+
+    for place, name in enumerate(names):
+        of: dict[str, Any] = {"target_name": name}
+        if len(names) > 1:
+            of["target"] = partial(_value, place)
+        end = "" if len(names) == 1 else f"_{place + 1}"
+        if complete:
+            add(f"{name} of each trial", f"history{end}", draw.plot_optimization_history, **of)
+            add(f"{name} over each key", f"slice{end}", draw.plot_slice, **of)
+        if complete >= _LEAST_FOR_IMPORTANCE and len(space.keys) > 1:
+            add(f"Importance of each key for {name} (fANOVA)", f"importance{end}", draw.plot_param_importances, **of)
+            add(f"{name} over pairs of keys", f"contour{end}", draw.plot_contour, **of)
+    if len(names) == 1:
+        add(f"{names[0]} after each epoch", "curves", draw.plot_intermediate_values)
+    elif complete and len(names) <= _MOST_DRAWN:
+        add("The Pareto front", "pareto", draw.plot_pareto_front)
+    grid = heat_map(table, space, names[0])
+    if grid is not None:
+        figures.append((f"Mean {names[0]}", _draw_heat_map(grid, folder / "grid.png")))
+    return figures
+
+
+def _value(place: int, trial: Any) -> float:
+    return float(trial.values[place])
+
+
+def heat_map(table: pd.DataFrame, space: Space, objective: str) -> pd.DataFrame | None:
+    """The mean objective over two keys, every other one (a seed) averaged; None where they are not a grid."""
+    keys = [key for key in space.keys if not key.endswith(".seed")]
+    if len(keys) != 2:
+        return None
+    done = table[table["state"] == "COMPLETE"]
+    named = pd.DataFrame(
+        {key: [str(value) for value in done[key]] for key in keys} | {objective: done[objective].to_numpy()}
+    )
+    axes = [list(dict.fromkeys(named[key])) for key in keys]  # in the grid's order
+    grid = named.pivot_table(index=keys[0], columns=keys[1], values=objective, aggfunc="mean")
+    whole = grid.notna().all(axis=None) and grid.size == len(axes[0]) * len(axes[1]) > 1
+    return grid.loc[axes[0], axes[1]] if whole else None
+
+
+def _draw(make: Callable[[], Any], path: Path) -> Path:
+    from matplotlib import pyplot as plt
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # experimental, and axes without spread
+        axes = make()
+    figure = np.ravel(axes)[0].figure
+    if np.size(axes) > 1:
+        across, down = np.shape(axes)[-1], np.shape(axes)[0] if np.ndim(axes) > 1 else 1
+        figure.set_size_inches(2.4 * across + 1.5, 2.4 * down + 1.4)
+        for one in np.ravel(axes):  # a dotted key is wider than its panel
+            one.set_xlabel(one.get_xlabel().replace(".", "\n"))
+            one.tick_params(axis="x", labelrotation=60)
+    # the constrained engine divides by zero in the slice of a single key
+    figure.set_layout_engine("constrained" if np.size(axes) > 1 or len(figure.axes) == 1 else "tight")
+    save(figure, path)
+    plt.close("all")
+    return path
+
+
+def _draw_heat_map(grid: pd.DataFrame, path: Path) -> Path:
+    figure = new_figure(1.4 * grid.shape[1] + 2, 1.0 * grid.shape[0] + 1)
+    axes = figure.add_subplot()
+    image = axes.imshow(grid.to_numpy(), cmap="cividis")
+    axes.set_xticks(range(grid.shape[1]), [str(value) for value in grid.columns])
+    axes.set_yticks(range(grid.shape[0]), [str(value) for value in grid.index])
+    axes.set_xlabel(str(grid.columns.name))
+    axes.set_ylabel(str(grid.index.name))
+    middle = float(np.mean(image.get_clim()))
+    for (row, column), value in np.ndenumerate(grid.to_numpy()):
+        axes.text(column, row, f"{value:.4f}", ha="center", va="center", color="white" if value < middle else "black")
+    save(figure, path)
+    return path

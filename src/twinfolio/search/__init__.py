@@ -1,0 +1,1 @@
+"""Searching params: a declared space, a study that many workers share, and what it found."""

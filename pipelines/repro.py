@@ -4,6 +4,7 @@ make repro                      # data/, or the sample where there is none
 make repro DATA=FOLDER          # any folder of class folders; results in workspaces/<its name>/
 make repro DATA=FOLDER PARAMS=studies/real/medieval.yaml NAME=medieval
 make repro STUDY=khayyat [DATA=FOLDER]      # a pipeline of studies/, on the sample where no folder is named
+make repro STUDY=lu_grid        # a study that brings its own images
 """
 
 from __future__ import annotations
@@ -17,20 +18,21 @@ from pathlib import Path
 from twinfolio.exit_codes import exit_code
 from twinfolio.logging import set_up_logging
 from twinfolio.params.file import load_params
-from twinfolio.workspace import make_workspace, newest_report, provide_data, stage_times
+from twinfolio.workspace import make_workspace, needs_data, newest_report, provide_data, stage_times
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def choose_workspace(options: argparse.Namespace) -> Path:
     """The root for its own data, else a workspace; either with checked params and data in place."""
-    own_data = options.data is None
-    if own_data:
+    data = options.data
+    if data is None and needs_data(ROOT, options.study):
         load_params(ROOT / "params.yaml")
         provide_data(ROOT)
-    if own_data and options.study is None:
-        return ROOT
-    workspace = make_workspace(ROOT, options.data or ROOT / "data", options.params, options.name, options.study)
+        data = ROOT / "data"
+        if options.study is None:
+            return ROOT
+    workspace = make_workspace(ROOT, data, options.params, options.name, options.study)
     load_params(workspace / "params.yaml")
     return workspace
 

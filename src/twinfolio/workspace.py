@@ -15,6 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 from twinfolio.errors import DataError, ParamsError
 from twinfolio.params.file import load_params, write_params
 
@@ -27,14 +29,24 @@ def run_dvc(arguments: Sequence[str], workspace: Path) -> subprocess.CompletedPr
     return subprocess.run(command, cwd=workspace, check=False, text=True, capture_output=True)
 
 
+def needs_data(root: Path, study: str | None) -> bool:
+    """Whether a pipeline reads a folder of class folders; a study of digits brings its own.
+
+    Raises:
+        ParamsError: There is no such study.
+    """
+    stages = yaml.safe_load((_pipeline_folder(root, study) / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    return any("data" in stage.get("deps", ()) for stage in stages.values())
+
+
 def make_workspace(
-    root: Path, data: Path, params: Path | None = None, name: str | None = None, study: str | None = None
+    root: Path, data: Path | None, params: Path | None = None, name: str | None = None, study: str | None = None
 ) -> Path:
     """Create (or find again) the workspace of a folder of class folders.
 
     Args:
         root: The repository's root.
-        data: The folder of class folders; it is linked, never copied or changed.
+        data: The folder of class folders; it is linked, never copied or changed. None for a study that reads none.
         params: Params file to take; without it a workspace keeps its own, and a new one takes those of its pipeline.
         name: Name of the workspace; the folder's own by default, with the study's in front.
         study: A folder of ``studies/`` whose ``dvc.yaml`` and ``params.yaml`` are used instead of the root's.
@@ -46,11 +58,23 @@ def make_workspace(
         DataError: The folder is missing, or the name already stands for another folder.
         ParamsError: The params file or the study is missing.
     """
-    pipeline = root if study is None else _study_folder(root, study)
-    data = data.resolve()
+    pipeline = _pipeline_folder(root, study)
+    workspace = root / "workspaces" / (name or "-".join(filter(None, (study, data.resolve().name if data else None))))
+    if data is not None:
+        _link_data(workspace, data.resolve())
+    workspace.mkdir(parents=True, exist_ok=True)
+    if not (workspace / ".dvc").is_dir():
+        _init_dvc(root, workspace)
+    shutil.copyfile(pipeline / "dvc.yaml", workspace / "dvc.yaml")
+    (workspace / "workspace.yaml").write_text(f"root: {os.path.relpath(root, workspace)}\n", encoding="utf-8")
+    _place_params(pipeline, workspace, params, own=data is None or data.resolve() == (root / "data").resolve())
+    return workspace
+
+
+def _link_data(workspace: Path, data: Path) -> None:
+    """Let the workspace stand for a folder."""
     if not data.is_dir():
         raise DataError(f"{data}: no such folder", "name a folder of class folders: make repro DATA=FOLDER")
-    workspace = root / "workspaces" / (name or "-".join(filter(None, (study, data.name))))
     link = workspace / "data"
     if link.is_symlink() and link.resolve() != data:
         raise DataError(
@@ -59,12 +83,6 @@ def make_workspace(
     workspace.mkdir(parents=True, exist_ok=True)
     if not link.is_symlink():
         link.symlink_to(data, target_is_directory=True)
-    if not (workspace / ".dvc").is_dir():
-        _init_dvc(root, workspace)
-    shutil.copyfile(pipeline / "dvc.yaml", workspace / "dvc.yaml")
-    (workspace / "workspace.yaml").write_text(f"root: {os.path.relpath(root, workspace)}\n", encoding="utf-8")
-    _place_params(pipeline, workspace, params, own=data == (root / "data").resolve())
-    return workspace
 
 
 def _init_dvc(root: Path, workspace: Path) -> None:
@@ -76,8 +94,10 @@ def _init_dvc(root: Path, workspace: Path) -> None:
     shutil.copyfile(root / ".dvcignore", workspace / ".dvcignore")
 
 
-def _study_folder(root: Path, study: str) -> Path:
-    """The folder of a study that is a pipeline of its own."""
+def _pipeline_folder(root: Path, study: str | None) -> Path:
+    """Where a pipeline's ``dvc.yaml`` and ``params.yaml`` lie: the root, or the folder of a study."""
+    if study is None:
+        return root
     known = sorted(path.parent.name for path in (root / "studies").glob("*/dvc.yaml"))
     if study not in known:
         raise ParamsError(f"studies/{study}: no such study", f"known here: {', '.join(known) or 'none'}")

@@ -2,6 +2,7 @@ import json
 import logging
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
@@ -9,7 +10,9 @@ import yaml
 from twinfolio.errors import DataError, ParamsError
 from twinfolio.params import Params
 from twinfolio.params.file import load_params
-from twinfolio.workspace import make_workspace, newest_report, provide_data, run_dvc, stage_times
+from twinfolio.workspace import make_workspace, needs_data, newest_report, provide_data, run_dvc, stage_times
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -80,6 +83,28 @@ def test_a_study_brings_its_pipeline_and_params(root, tmp_path):
     assert load_params(workspace / "params.yaml").split.seed == 9
     with pytest.raises(ParamsError, match="known here: paper"):
         make_workspace(root, tmp_path / "my images", study="papr")
+
+
+@pytest.mark.parametrize(("study", "needed"), [(None, True), ("leak_gap", True), ("search", True), ("lu_grid", False)])
+def test_a_pipeline_needs_data_unless_it_brings_its_own(study, needed):
+    assert needs_data(REPOSITORY, study) == needed
+
+
+def test_nobody_knows_what_an_unknown_study_needs():
+    with pytest.raises(ParamsError, match=r"^studies/lu_gird: no such study; known here: .*lu_grid"):
+        needs_data(REPOSITORY, "lu_gird")
+
+
+def test_a_workspace_without_data_bears_its_studys_name_and_links_none(root):
+    study = root / "studies" / "digits"
+    study.mkdir(parents=True)
+    (study / "dvc.yaml").write_text("stages: {a: {cmd: 'true', deps: []}}\n")
+    (study / "params.yaml").write_text("split: {seed: 9, unknown_classes: 4}\n")
+    workspace = make_workspace(root, None, study="digits")
+    assert workspace == root / "workspaces" / "digits"
+    assert not os.path.lexists(workspace / "data")
+    assert load_params(workspace / "params.yaml") == load_params(study / "params.yaml")
+    assert (workspace / "workspace.yaml").read_text() == "root: ../..\n"
 
 
 def test_two_folders_of_one_name_do_not_share_a_workspace(root, tmp_path):

@@ -1,0 +1,96 @@
+"""ASHA against the full grid: is a configuration as good found for fewer epochs?
+
+The grid is Lu's nine cells at three learning rates, 27 epochs a trial at most, on a part of the digits. Each
+configuration is trained to the end once a seed and its validation accuracy kept after every epoch. ASHA then searches
+the same grid in random order, with the project's worker, study and pruner; a trial reads its accuracies from what was
+kept instead of training anew, which would give the same numbers (trials are deterministic), and every epoch it reads
+counts as trained. ``python benchmarks/asha.py [--images N] [--epochs E] [--seeds S]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from _bench import finish
+from _grid import digits
+from grid_epoch import bare_loop
+from optuna.exceptions import TrialPruned
+from optuna.trial import Trial, TrialState
+
+from twinfolio.search.space import parse_space
+from twinfolio.search.study import Plan, open_storage, open_study, planned_trials
+from twinfolio.search.worker import work
+
+BAR, WITHIN = 0.40, 0.002
+DEPTHS, KERNELS, RATES = (1, 2, 3), (8, 16, 32), (1.0e-3, 3.0e-3, 1.0e-2)
+CONFIGURATIONS = [*product(DEPTHS, KERNELS, RATES)]
+
+
+def train_all(images: int, epochs: int, seed: int) -> np.ndarray:
+    """Validation accuracies (configurations, epochs)."""
+    source, _ = digits()
+    assert source.test is not None
+    rows = np.random.default_rng(seed).permutation(len(source.train[1]))
+    parts = [(source.train[0][rows[:images]], source.train[1][rows[:images]]), source.test]
+    tensors = [torch.from_numpy(part) for pair in parts for part in pair]
+    x, y, val_x, val_y = tensors[0][:, None].float() / 255, tensors[1], tensors[2][:, None].float() / 255, tensors[3]
+    curves = []
+    for depth, kernels, rate in CONFIGURATIONS:
+        curves.append(bare_loop(x, y, val_x, val_y, depth, kernels, epochs, seed, rate))
+        print(f"seed {seed}: {depth} x {kernels} at {rate:g}: {max(curves[-1]):.4f}", flush=True)
+    return np.array(curves)
+
+
+def asha(folder: Path, curves: np.ndarray, seed: int) -> tuple[int, float]:
+    """Epochs that ASHA trained, and the accuracy of the best configuration it finished."""
+    order = np.random.default_rng([seed, 1]).permutation(len(curves)).tolist()
+    space = parse_space({"grid.point": {"categorical": order}})
+    plan = Plan(
+        "asha", space, {"val/accuracy": "maximize"}, trials=None, sampler="grid", pruner="asha", seed=seed,
+        least_epochs=1, most_epochs=curves.shape[1], factor=3,
+    )  # fmt: skip
+    study = open_study(plan, open_storage(f"sqlite:///{folder / 'study.db'}", 20, 3))
+
+    def trained(trial: Trial, values: dict[str, Any]) -> Sequence[float]:
+        curve = curves[values["grid.point"]]
+        for epoch, accuracy in enumerate(curve.tolist(), start=1):
+            trial.report(accuracy, epoch)
+            if epoch < len(curve) and trial.should_prune():
+                raise TrialPruned
+        return [float(curve.max())]  # the checkpoint that is kept is the best epoch's
+
+    work(study, space, trained)
+    trials = planned_trials(study)
+    epochs = sum(max(trial.intermediate_values) for trial in trials)
+    return epochs, max(trial.values[0] for trial in trials if trial.state == TrialState.COMPLETE and trial.values)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=4_000, help="train images")
+    parser.add_argument("--epochs", type=int, default=27, help="cap of a trial")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of either side")
+    options = parser.parse_args()
+    sides: dict[str, Any] = {"configurations": len(CONFIGURATIONS), "cap": options.epochs, "images": options.images}
+    shares, gaps = [], []
+    for seed in range(options.seeds):
+        curves = train_all(options.images, options.epochs, seed)
+        with tempfile.TemporaryDirectory() as folder:
+            epochs, best = asha(Path(folder), curves, seed)
+        shares.append(epochs / curves.size)
+        gaps.append(float(curves.max()) - best)
+        sides |= {f"grid_best_{seed}": float(curves.max()), f"asha_best_{seed}": best, f"asha_epochs_{seed}": epochs}
+    sides |= {"grid_epochs": options.epochs * len(CONFIGURATIONS), "largest_gap_points": 100 * max(gaps)}
+    ok = max(shares) <= BAR and max(gaps) <= WITHIN
+    finish("asha", max(shares), "of the grid's epochs, largest of the seeds", BAR, ok, sides)
+
+
+if __name__ == "__main__":
+    main()

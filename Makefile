@@ -16,7 +16,7 @@ test: $(READY) ## all tests but the slow ones, a file at a time on either core
 	@OMP_NUM_THREADS=1 python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-all: test ## all tests; the slow ones start processes of their own
-	@python -m pytest -m slow
+	@python -m pytest -m slow -n 2 --dist loadfile
 
 lint: $(READY)
 	@ruff check . && ruff format --check . && mypy && lint-imports

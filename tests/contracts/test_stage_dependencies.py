@@ -15,11 +15,14 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 EDGE = (
     "twinfolio",
     "twinfolio.errors",
+    "twinfolio.exit_codes",
     "twinfolio.logging",
     "twinfolio.params",
     "twinfolio.tracking",
+    "twinfolio.urls",
     "twinfolio.workspace",
 )
+EDGE_SCRIPTS = {f"pipelines/_{name}.py" for name in ("stage", "sections", "training", "systems", "registration")}
 
 
 def is_edge(module: str) -> bool:
@@ -37,14 +40,34 @@ def graph() -> grimp.ImportGraph:
 
 
 def imported_by(script: str) -> set[str]:
-    """Every module of the package that the script can reach, lazily imported ones included."""
-    direct = set()
-    for node in ast.walk(ast.parse((ROOT / script).read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("twinfolio"):
-            names = {f"{node.module}.{alias.name}" for alias in node.names} & graph().modules
-            direct |= names or {node.module}
+    """Every module of the package that the script can reach: by way of other scripts, and lazily imported ones too."""
+    direct = {module for one in scripts_of(script) for module in named_in(one) if module in graph().modules}
     reached = direct | {upper for module in direct for upper in graph().find_upstream_modules(module)}
     return {module for module in reached if not is_edge(module)}
+
+
+def scripts_of(script: str) -> set[str]:
+    """The script and those it imports; not what hands params on or registers results, which is edge."""
+    found, waiting = set(), [script]
+    while waiting:
+        one = waiting.pop()
+        found.add(one)
+        local = {f"pipelines/{module}.py" for module in named_in(one) if (ROOT / f"pipelines/{module}.py").exists()}
+        waiting += local - found - EDGE_SCRIPTS
+    return found
+
+
+@cache
+def named_in(script: str) -> set[str]:
+    """What its import statements name: modules, and modules taken from packages."""
+    names = set()
+    for node in ast.walk(ast.parse((ROOT / script).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            inside = {f"{node.module}.{alias.name}" for alias in node.names} & graph().modules
+            names |= inside or {node.module}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
 
 
 def declared_by(stage: str) -> set[str]:

@@ -87,7 +87,8 @@ def test_a_stage_killed_in_its_tracks_continues_its_run_and_then_cleans_up(works
     shutil.copytree(
         ROOT / "src" / "twinfolio", code / "src" / "twinfolio", ignore=shutil.ignore_patterns("__pycache__")
     )
-    shutil.copyfile(ROOT / "pipelines" / "_stage.py", code / "pipelines" / "_stage.py")
+    for name in ("_stage.py", "_sections.py"):
+        shutil.copyfile(ROOT / "pipelines" / name, code / "pipelines" / name)
     shutil.copyfile(store_template, code / "mlflow.db")
     (code / "pipelines" / "toy.py").write_text(TOY)
     (workspace / "outputs").mkdir()

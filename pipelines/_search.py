@@ -106,13 +106,15 @@ class Search:
         work(self.study, self.plan.space, lambda trial, values: self._trial(trial, values, parent))
 
     def _parent(self, run: StageRun) -> StageRun:
+        from mlflow.exceptions import MlflowException
+
         first = self.study.user_attrs.get(_RUN)
         if first is None:
             self.study.set_user_attr(_RUN, run.run_id)
             return run
         try:
             return replace(run, run_id=run.client.get_run(first).info.run_id)
-        except Exception:  # another machine's MLflow store: each store knows several kinds of "no such run"
+        except MlflowException:  # another machine's MLflow store knows no such run
             return run
 
     def _check(self) -> None:

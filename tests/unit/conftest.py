@@ -1,6 +1,7 @@
 """A fresh MLflow store costs 5 s to make: one is made a session, and copied."""
 
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -32,3 +33,11 @@ def stage_module(monkeypatch):
     import _stage
 
     return _stage
+
+
+@pytest.fixture
+def ctrl_c():
+    """Python's own answer to Ctrl-C: where the tests run in the background it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

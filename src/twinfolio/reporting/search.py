@@ -12,6 +12,7 @@ import pandas as pd
 from twinfolio.reporting.report import Chapter, Headline, write_report
 from twinfolio.reporting.search_figures import write_figures
 from twinfolio.reporting.tables import write_metrics, write_table
+from twinfolio.search.study import objectives, planned_trials
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -56,15 +57,8 @@ def write_search(study: Study, space: Space, output_dir: Path, report_dir: Path)
     return values
 
 
-def objectives(study: Study) -> list[str]:
-    """Their names."""
-    return list(study.metric_names or ["value"])
-
-
 def trials_table(study: Study, space: Space) -> pd.DataFrame:
     """A row a trial: ``trial, cell, state``, the objectives, the searched keys, ``epochs`` reported and ``error``."""
-    from twinfolio.search.study import planned_trials
-
     rows = []
     for trial in planned_trials(study):
         values = dict(zip(objectives(study), trial.values or [np.nan] * len(study.directions), strict=True))
@@ -83,8 +77,6 @@ def best_trials(study: Study) -> list[FrozenTrial]:
     """The best one, or all that no other beats in every objective (the Pareto front), best first objective first."""
     from optuna.study import StudyDirection
     from optuna.trial import TrialState
-
-    from twinfolio.search.study import planned_trials
 
     finished = [trial for trial in planned_trials(study) if trial.state == TrialState.COMPLETE]
     if not finished:

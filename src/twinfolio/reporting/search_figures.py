@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from twinfolio.reporting.plots import new_figure, save
+from twinfolio.search.study import objectives
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -42,7 +43,7 @@ def write_figures(study: Study, space: Space, table: pd.DataFrame, folder: Path)
     from optuna.visualization import matplotlib as draw
 
     folder.mkdir(parents=True, exist_ok=True)
-    names, complete = list(study.metric_names or ["value"]), int((table["state"] == "COMPLETE").sum())
+    names, complete = objectives(study), int((table["state"] == "COMPLETE").sum())
     figures: list[tuple[str, Path]] = []
 
     def add(title: str, file: str, make: Callable[..., Any], **options: Any) -> None:

@@ -19,6 +19,7 @@ from optuna.trial import Trial
 from twinfolio.errors import ParamsError
 
 Kind = Literal["int", "float", "log", "categorical"]
+KINDS: tuple[Kind, ...] = ("int", "float", "log", "categorical")
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ def patched(params: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, A
 
 def _dimension(key: str, bounds: Any) -> Dimension:
     where, mend = f"search.space.{key}", "write {int|float|log: [low, high]} or {categorical: [a, b]}"
-    kinds = [kind for kind in ("int", "float", "log", "categorical") if isinstance(bounds, Mapping) and kind in bounds]
+    kinds = [kind for kind in KINDS if isinstance(bounds, Mapping) and kind in bounds]
     if len(kinds) != 1 or set(bounds) - {kinds[0], "step"}:
         raise ParamsError(f"{where} = {bounds!r}: not one kind of bounds", mend)
     kind, values, step = kinds[0], bounds[kinds[0]], bounds.get("step")
@@ -177,4 +178,4 @@ def _dimension(key: str, bounds: Any) -> Dimension:
             raise ParamsError(f"{where}.{kind} = {values!r}: must be two numbers, the lowest and the highest", mend)
     if step is not None and (kind not in ("int", "float") or not isinstance(step, int | float) or step <= 0):
         raise ParamsError(f"{where}.step = {step!r}: must be above 0, and only int and float have one", "take it out")
-    return Dimension(key, kind, tuple(values), step)  # type: ignore[arg-type]
+    return Dimension(key, kind, tuple(values), step)

@@ -218,6 +218,11 @@ def _queue(study: Study, plan: Plan) -> None:
             study.enqueue_trial(point, user_attrs={CELL: cell})
 
 
+def objectives(study: Study) -> list[str]:
+    """Names of what a study maximises or minimises."""
+    return list(study.metric_names or ["value"])
+
+
 def _check_same(study: Study, plan: Plan) -> None:
     mend = "choose another search.study, or put the old one back"
     space = study.user_attrs.get(_SPACE)

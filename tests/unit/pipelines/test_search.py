@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import signal
 from itertools import count
 from types import SimpleNamespace
 
@@ -187,14 +186,6 @@ def test_workers_that_stop_are_counted(search, tmp_path, failing, stopped):
     with pytest.raises(DataError, match=f"^search: {stopped} of 2 workers stopped; see their last lines above$"):
         shared(search(jobs=2), tmp_path, WORKER, failing)
     assert len(list((tmp_path / "home").glob("worker*"))) == 2
-
-
-@pytest.fixture
-def ctrl_c():
-    """Python's own answer to Ctrl-C: where the tests run in the background it is ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("ctrl_c")

@@ -184,14 +184,6 @@ def test_a_programming_error_keeps_its_traceback_and_fails_the_run(workspace, st
     assert runs()["split"].info.status == "FAILED"
 
 
-@pytest.fixture
-def ctrl_c():
-    """Python's own answer to Ctrl-C: where the tests run in the background it is ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize(
     ("stop", "status"),

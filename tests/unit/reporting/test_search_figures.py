@@ -58,7 +58,10 @@ def test_two_objectives_have_figures_of_each_and_their_front(tmp_path):
 def test_objectives_are_drawn_each_with_its_own_values(tmp_path):
     both = {"val/m": "maximize", "ms": "minimize"}
     for name, second in (("a", 1.0), ("b", 2.0)):
-        measure = lambda values, second=second: [values["a.x"], second * values["a.x"] ** 2]  # noqa: E731
+
+        def measure(values, second=second):
+            return [values["a.x"], second * values["a.x"] ** 2]
+
         write_figures(*searched(PAIR, measure, trials=3, objectives=both), tmp_path / name)
     first, second = ((tmp_path / name / "history_1.png").read_bytes() for name in "ab")
     assert first == second

@@ -91,7 +91,7 @@ def _from_torchvision(root: Path, download: bool) -> Digits:
 
     try:
         parts = [MNIST(str(root), train=train, download=download) for train in (True, False)]
-    except Exception as error:  # a missing folder and a network without the hub raise various kinds
+    except (RuntimeError, OSError, ValueError, TypeError, EOFError) as error:  # missing, no network, cut or no MNIST
         reason = str(error).strip().partition("\n")[0][:120]
         raise DataError(f"digits: MNIST is not in {root} ({reason})", "give digits.source an .npz file") from None
     train, test = (_checked(root, part.data.numpy(), part.targets.numpy()) for part in parts)

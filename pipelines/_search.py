@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import Trial
 
-    from twinfolio.tracking.run_context import StageRun
+    from twinfolio.tracking.run_context import StageRun, TrialRun
 
 logger = logging.getLogger(__name__)
 
@@ -135,24 +136,12 @@ class Search:
             raise ParamsError("trainer.devices: a trial trains on one device", "set it to 1, and search.jobs to many")
 
     def _trial(self, trial: Trial, values: dict[str, Any], parent: StageRun) -> Sequence[float]:
-        from optuna.exceptions import TrialPruned
-
         name = f"trial-{first_attempt(trial.study, trial.number):04d}"
-        run = parent.child(name, values, self.trials.folder / name / "run.json")
-        trial.set_user_attr("mlflow_run", run.run_id)
-        try:
-            found = self.trials.run(
+        with trial_run(parent, name, values, self.trials.folder / name) as run:
+            trial.set_user_attr("mlflow_run", run.run_id)
+            return self.trials.run(
                 name, values, run, self._callbacks(trial), lambda *of: self._measure(trial, run, *of)
             )
-        except TrialPruned:
-            run.end("KILLED", state="PRUNED")
-            raise
-        except BaseException as error:
-            stopped = isinstance(error, STOPPED)
-            run.end("KILLED" if stopped else "FAILED", state="INTERRUPTED" if stopped else "FAILED")
-            raise
-        run.end("FINISHED", state="COMPLETE")
-        return found
 
     def _callbacks(self, trial: Trial) -> list[Any]:
         from twinfolio.search.pruning import Pruning
@@ -191,6 +180,26 @@ class Search:
             raise DataError(f"search: {len(failed)} of {jobs} workers stopped", "see their last lines above")
         if failed:
             logger.warning("%d of %d workers stopped; the others finished their trials", len(failed), jobs)
+
+
+@contextmanager
+def trial_run(parent: StageRun, name: str, values: dict[str, Any], folder: Path) -> Iterator[TrialRun]:
+    """The MLflow run of a trial, ended as the trial ends; a folder that a killed one left has its run."""
+    from optuna.exceptions import TrialPruned
+
+    run = parent.child(name, values, folder / "run.json")
+    try:
+        yield run
+    except TrialPruned:
+        run.end("KILLED", state="PRUNED")
+        raise
+    except STOPPED:
+        run.end("KILLED", state="INTERRUPTED")
+        raise
+    except BaseException:
+        run.end("FAILED", state="FAILED")
+        raise
+    run.end("FINISHED", state="COMPLETE")
 
 
 def is_worker() -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import augment
 import classify
@@ -25,6 +25,7 @@ from twinfolio.params.file import parse_params, write_params
 if TYPE_CHECKING:
     from twinfolio.tracking.run_context import StageRun
 
+Found = TypeVar("Found")
 MAINS = {module.__name__: module.main for module in (split, augment, classify, train_siamese, train_scratch)}
 """What each stage does."""
 UPSTREAM = {
@@ -78,8 +79,8 @@ class Trials:
         values: Mapping[str, Any],
         run: StageRun | None,
         callbacks: Sequence[Any],
-        measure: Callable[[dict[str, float], Path], list[float]],
-    ) -> list[float]:
+        measure: Callable[[dict[str, float], Path], Found],
+    ) -> Found:
         """Train with some values, and measure.
 
         Args:
@@ -87,10 +88,10 @@ class Trials:
             values: By dotted key.
             run: The trial's MLflow run.
             callbacks: Of the target's Trainer.
-            measure: From the target's metrics and its model folder to the objectives.
+            measure: From the target's metrics and its model folder to what is wanted of them.
 
         Returns:
-            The objectives. The trial's params and reports stay in its folder; models and checkpoints go.
+            What ``measure`` gives. The trial's params and reports stay in its folder; models and checkpoints go.
         """
         from twinfolio.search.space import patched
 

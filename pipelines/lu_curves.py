@@ -29,7 +29,7 @@ def main(stage: Stage) -> None:
             if not kept.exists():  # a killed stage had come so far
                 curve = LossCurve()
                 values = {"siamese.epochs": 1, "siamese.steps_per_epoch": iterations}
-                trials.run(str(iterations), values, None, [curve], lambda metrics, model: [])
+                trials.run(str(iterations), values, None, [curve], lambda metrics, model: None)
                 np.save(kept, np.array(curve.values, np.float64))
             curves[grid, iterations] = np.load(kept)
     rows = [

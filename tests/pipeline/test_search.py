@@ -86,6 +86,23 @@ def left_of_trials(clone, study):
     return [path for path in folder.glob("trial-*/*") if path.name in ("outputs", "work")]
 
 
+@pytest.fixture(scope="module")
+def pruned(searched):
+    """The clone after a search by two workers that prune; its best params lie in ``outputs/search``."""
+    configure(
+        searched,
+        "asha",
+        space={"classify.lr": {"categorical": [1.0e-9, 1.0e-8, 1.0e-2, 2.0e-2, 5.0e-3, 1.0e-7]}},
+        sampler="grid",
+        trials=None,
+        pruner="asha",
+        factor=2,
+        jobs=2,
+    )
+    run(*SEARCH, cwd=searched)
+    return searched
+
+
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
 def test_a_stopped_search_goes_on_with_the_trials_checkpoint(searched, how, code):
     study = f"stopped{how.value}"
@@ -107,31 +124,20 @@ def test_a_stopped_search_goes_on_with_the_trials_checkpoint(searched, how, code
     assert not left_of_trials(searched, study)
 
 
-def test_workers_share_the_trials_prune_what_is_poor_and_leave_children_in_mlflow(searched):
-    configure(
-        searched,
-        "asha",
-        space={"classify.lr": {"categorical": [1.0e-9, 1.0e-8, 1.0e-2, 2.0e-2, 5.0e-3, 1.0e-7]}},
-        sampler="grid",
-        trials=None,
-        pruner="asha",
-        factor=2,
-        jobs=2,
-    )
-    run(*SEARCH, cwd=searched)
-    table = trials_of(searched)
+def test_workers_share_the_trials_prune_what_is_poor_and_leave_children_in_mlflow(pruned):
+    table = trials_of(pruned)
     states = table["state"].value_counts().to_dict()
     assert sum(states.values()) == len(table) == 6
     assert states.get("PRUNED", 0) >= 1
     assert states["COMPLETE"] >= 1
     assert (table.loc[table["state"] == "PRUNED", "epochs"] < EPOCHS).all()
-    assert not left_of_trials(searched, "asha")
-    parent, children = children_of(searched, "asha")
+    assert not left_of_trials(pruned, "asha")
+    parent, children = children_of(pruned, "asha")
     ended = {child.data.tags["twinfolio.trial_state"]: child.info.status for child in children}
     assert ended == {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}
     best = table.loc[table["val/classification/macro_f1"].where(table["state"] == "COMPLETE").idxmax()]
     assert (
-        yaml.safe_load((searched / "outputs/search/best_params.yaml").read_text())["classify"]["lr"]
+        yaml.safe_load((pruned / "outputs/search/best_params.yaml").read_text())["classify"]["lr"]
         == best["classify.lr"]
     )
     assert float(parent.data.tags["best.classify.lr"]) == best["classify.lr"]
@@ -140,26 +146,26 @@ def test_workers_share_the_trials_prune_what_is_poor_and_leave_children_in_mlflo
     assert all("classify.lr" in child.data.params for child in children)
 
 
-def test_the_verdict_compares_the_best_params_with_the_own_ones_on_test(searched):
-    params = yaml.safe_load((searched / "params.yaml").read_text())
+def test_the_verdict_compares_the_best_params_with_the_own_ones_on_test(pruned):
+    params = yaml.safe_load((pruned / "params.yaml").read_text())
     params["search"]["verdict_seeds"] = 1
-    (searched / "params.yaml").write_text(yaml.safe_dump(params))
-    run("twinfolio", "search", "--verdict", cwd=searched)
-    metrics = json.loads((searched / "reports/search_verdict/metrics.json").read_text())
+    (pruned / "params.yaml").write_text(yaml.safe_dump(params))
+    run("twinfolio", "search", "--verdict", cwd=pruned)
+    metrics = json.loads((pruned / "reports/search_verdict/metrics.json").read_text())
     for split in ("val", "test"):
         own, best, gap = (metrics[f"{split}/verdict/{name}"] for name in ("own", "best", "difference"))
         assert best - own == pytest.approx(gap, abs=2e-6)
         assert 0 < metrics[f"{split}/verdict/p"] <= 1
     assert metrics["test_uses"] == 1
-    assert len((searched / "reports/test_uses.csv").read_text().splitlines()) == 2
-    assert "On test" in (searched / "reports/search_verdict/report.html").read_text()
+    assert len((pruned / "reports/test_uses.csv").read_text().splitlines()) == 2
+    assert "On test" in (pruned / "reports/search_verdict/report.html").read_text()
 
 
-def test_the_best_params_feed_back_as_an_experiment(searched):
-    run("git", "commit", "-qam", "params", cwd=searched)
-    flags = (searched / "outputs/search/best_params.flags").read_text().strip()
-    run("bash", "-c", f"dvc exp run --queue {flags} classify", cwd=searched)
-    assert "Queued" in run("dvc", "exp", "show", "--csv", cwd=searched).stdout
+def test_the_best_params_feed_back_as_an_experiment(pruned):
+    run("git", "commit", "-qam", "params", cwd=pruned)
+    flags = (pruned / "outputs/search/best_params.flags").read_text().strip()
+    run("bash", "-c", f"dvc exp run --queue {flags} classify", cwd=pruned)
+    assert "Queued" in run("dvc", "exp", "show", "--csv", cwd=pruned).stdout
 
 
 def test_two_objectives_leave_a_pareto_front(searched):

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twinfolio.data.datamodule import balanced_subset
+from twinfolio.data.datamodule import StoreRows, balanced_subset
 from twinfolio.data.store import Store
 from twinfolio.evaluation.verification import accept, choose_threshold
 from twinfolio.models.bundle import Model, load_model
+from twinfolio.training.fit import predict
 
-_BATCH = 1024
 _ARCHIVE = 10_000
 """Most train images, balanced over the digits, that an embedded image is named by."""
 _PAIRS = 20_000
@@ -47,19 +46,17 @@ def measure_digits(folder: Path, store_root: Path, seed: int = 0) -> Measured:
         seed: Of the pairs.
     """
     model = load_model(folder)
-    stores = {split: Store.open(store_root / split) for split in ("train", "val", "test")}
-    labels = {split: np.asarray(store.labels) for split, store in stores.items()}
-    if model.head is None:
+    rows = {split: StoreRows([Store.open(store_root / split)]) for split in ("train", "val", "test")}
+    if (layer := model.class_layer) is not None and model.head is None:
         named = {
-            s: _in_batches(model.class_logits, stores[s], np.arange(len(labels[s]))).argmax(1) for s in ("val", "test")
+            s: predict(lambda x: layer(model.embedder(x)), rows[s], model.device).argmax(1) for s in ("val", "test")
         }
-        right = {split: values == labels[split] for split, values in named.items()}
+        right = {split: values == rows[split].labels for split, values in named.items()}
         return Measured({f"{s}/digits/accuracy": float(r.mean()) for s, r in right.items()}, right["test"], None)
-    archive = balanced_subset(labels["train"], _ARCHIVE, np.random.default_rng(seed))
-    rows = {split: np.arange(len(of)) for split, of in labels.items()} | {"train": archive}
-    vectors = {split: _in_batches(model.embed_uint8, stores[split], rows[split]) for split in stores}
-    labels["train"] = labels["train"][archive]
-    metrics, correct = _embedded(model, vectors, labels, seed)
+    archive = balanced_subset(rows["train"].labels, _ARCHIVE, np.random.default_rng(seed))
+    rows["train"] = StoreRows(rows["train"].stores, archive)
+    vectors = {split: predict(model.embedder, of, model.device) for split, of in rows.items()}
+    metrics, correct = _embedded(model, vectors, {split: of.labels for split, of in rows.items()}, seed)
     flat = vectors["test"] if vectors["test"].shape[1] == 2 else None
     return Measured(metrics, correct, flat)
 
@@ -98,9 +95,3 @@ def _pairs(labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDA
         second[unlike] = draws.choice(other, unlike.sum())
     kept = first != second  # a digit with a single image has no pair
     return first[kept], second[kept]
-
-
-def _in_batches(
-    forward: Callable[[NDArray[np.uint8]], NDArray[np.float32]], store: Store, rows: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    return np.concatenate([forward(store.batch(rows[at : at + _BATCH])) for at in range(0, len(rows), _BATCH)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,9 @@ from twinfolio.evaluation.significance import paired_difference, paired_permutat
 from twinfolio.models.bundle import load_model
 from twinfolio.models.classifier import per_image
 from twinfolio.training.data import gallery_rows, retrieval_task
+from twinfolio.training.fit import predict
 
-_BATCH = 64
+SPLITS = ("val", "test")
 _GALLERY = 10_000
 """Most train images that queries are ranked against."""
 
@@ -47,20 +49,42 @@ def answers(model: Path, store: Path, split: str) -> Answers:
     """
     loaded = load_model(model)
     queries = StoreRows([Store.open(store / split)])
-    keys = queries.image_keys
-    if loaded.head is None:
-        scores = np.concatenate([loaded.class_logits(images) for images in _images(queries)])
-        shifted = np.exp(scores - scores.max(1, keepdims=True))
-        probabilities, labels = per_image(shifted / shifted.sum(1, keepdims=True), queries.labels, queries.sources)
-        return Answers((probabilities.argmax(1) == labels).astype(np.float64), keys.groups)
+    groups = queries.image_keys.groups
+    if (layer := loaded.class_layer) is not None and loaded.head is None:
+        rows = predict(lambda images: layer(loaded.embedder(images)).softmax(1), queries, loaded.device)
+        probabilities, labels = per_image(rows, queries.labels, queries.sources)
+        return Answers((probabilities.argmax(1) == labels).astype(np.float64), groups)
     gallery = gallery_rows(StoreRows([Store.open(store / "train")]), _GALLERY, seed=0)
-    rows = [np.concatenate([loaded.embed_uint8(images) for images in _images(part)]) for part in (queries, gallery)]
-    return Answers(retrieval_task(queries, gallery).average_precisions(loaded.scores(*rows)), keys.groups)
+    x, y = (predict(loaded.embedder, part, loaded.device) for part in (queries, gallery))
+    return Answers(retrieval_task(queries, gallery).average_precisions(loaded.scores(x, y)), groups)
 
 
-def _images(rows: StoreRows) -> list[NDArray[np.uint8]]:
-    batches = [np.arange(at, min(at + _BATCH, len(rows))) for at in range(0, len(rows), _BATCH)]
-    return [rows[batch]["images"].permute(0, 2, 3, 1).numpy() for batch in batches]
+def write_answers(path: Path, model: Path, store: Path) -> None:
+    """Ask a model about validation and test, and keep what it answered.
+
+    Args:
+        path: The ``.npz`` file.
+        model: See ``answers``.
+        store: See ``answers``.
+    """
+    found = {split: answers(model, store, split) for split in SPLITS}
+    arrays: dict[str, Any] = {split: of.values for split, of in found.items()}
+    arrays |= {f"{split}_groups": of.groups for split, of in found.items()}
+    np.savez_compressed(path, **arrays)
+
+
+def compare_files(own: Sequence[Path], best: Sequence[Path]) -> dict[str, float]:
+    """``<split>/verdict/<name>`` of what ``write_answers`` kept; see ``compare``."""
+    return {
+        f"{split}/verdict/{name}": value
+        for split in SPLITS
+        for name, value in compare(*([_read(path, split) for path in side] for side in (own, best))).items()
+    }
+
+
+def _read(path: Path, split: str) -> Answers:
+    with np.load(path, allow_pickle=False) as file:
+        return Answers(file[split], file[f"{split}_groups"])
 
 
 def compare(own: Sequence[Answers], best: Sequence[Answers]) -> dict[str, float]:

@@ -4,7 +4,7 @@ The grid is Lu's nine cells at three learning rates, 27 epochs a trial at most, 
 configuration is trained to the end once a seed and its validation accuracy kept after every epoch. ASHA then searches
 the same grid in random order, with the project's worker, study and pruner; a trial reads its accuracies from what was
 kept instead of training anew, which would give the same numbers (trials are deterministic), and every epoch it reads
-counts as trained. ``python benchmarks/asha.py [--images N] [--epochs E] [--seeds S]``.
+counts as trained. ``python benchmarks/asha.py [--images N] [--validation V] [--epochs E] [--seeds S]``.
 """
 
 from __future__ import annotations
@@ -33,12 +33,15 @@ DEPTHS, KERNELS, RATES = (1, 2, 3), (8, 16, 32), (1.0e-3, 3.0e-3, 1.0e-2)
 CONFIGURATIONS = [*product(DEPTHS, KERNELS, RATES)]
 
 
-def train_all(images: int, epochs: int, seed: int) -> np.ndarray:
+def train_all(images: int, validation: int, epochs: int, seed: int) -> np.ndarray:
     """Validation accuracies (configurations, epochs)."""
     source, _ = digits()
     assert source.test is not None
     rows = np.random.default_rng(seed).permutation(len(source.train[1]))
-    parts = [(source.train[0][rows[:images]], source.train[1][rows[:images]]), source.test]
+    parts = [
+        (source.train[0][rows[:images]], source.train[1][rows[:images]]),
+        (source.test[0][:validation], source.test[1][:validation]),
+    ]
     tensors = [torch.from_numpy(part) for pair in parts for part in pair]
     x, y, val_x, val_y = tensors[0][:, None].float() / 255, tensors[1], tensors[2][:, None].float() / 255, tensors[3]
     curves = []
@@ -74,14 +77,16 @@ def asha(folder: Path, curves: np.ndarray, seed: int) -> tuple[int, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=4_000, help="train images")
+    parser.add_argument("--images", type=int, default=2_000, help="train images")
+    parser.add_argument("--validation", type=int, default=5_000, help="validation images")
     parser.add_argument("--epochs", type=int, default=27, help="cap of a trial")
     parser.add_argument("--seeds", type=int, default=3, help="runs of either side")
     options = parser.parse_args()
-    sides: dict[str, Any] = {"configurations": len(CONFIGURATIONS), "cap": options.epochs, "images": options.images}
+    sides: dict[str, Any] = {"configurations": len(CONFIGURATIONS), "cap": options.epochs}
+    sides |= {"images": options.images, "validation": options.validation}
     shares, gaps = [], []
     for seed in range(options.seeds):
-        curves = train_all(options.images, options.epochs, seed)
+        curves = train_all(options.images, options.validation, options.epochs, seed)
         with tempfile.TemporaryDirectory() as folder:
             epochs, best = asha(Path(folder), curves, seed)
         shares.append(epochs / curves.size)

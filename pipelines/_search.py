@@ -21,8 +21,8 @@ from twinfolio.errors import DataError, ParamsError
 from twinfolio.exit_codes import exit_code
 from twinfolio.logging import set_up_logging
 from twinfolio.params import Params
-from twinfolio.params.file import load_params
-from twinfolio.search.space import parse_space
+from twinfolio.params.file import check_value, load_params
+from twinfolio.search.space import parse_space, patched
 from twinfolio.search.study import Plan, first_attempt, open_storage, open_study, unfinished
 from twinfolio.search.worker import work
 from twinfolio.training.reported import WATCHED, reported_metrics
@@ -121,6 +121,9 @@ class Search:
     def _check(self) -> None:
         """What would be wrong in every trial, before anything is trained."""
         search, (stage, _, _) = self.params.search, self.params.search.target.partition("@")
+        for dimension in self.plan.space.dimensions:
+            for value in dimension.ends():
+                check_value(patched(self.trials.params, {dimension.key: value}), dimension.key, "search.space")
         known = (*reported_metrics(stage), EMBED_MS)
         for name in search.objectives:
             if name not in known:

@@ -54,15 +54,38 @@ def parse_params(raw: Any, source: str = "params.yaml") -> Params:
         raise _explain(first["loc"], first, source) from None
 
 
+def check_value(raw: Any, key: str, source: str) -> None:
+    """Refuse a value that its key takes in no params file; what other keys do not go with is left alone.
+
+    Args:
+        raw: As for ``parse_params``, with the value in it.
+        key: Its dotted key.
+        source: Named in errors.
+
+    Raises:
+        ParamsError: One line with the value and what is allowed.
+    """
+    try:
+        Params.model_validate(raw)
+    except ValidationError as error:
+        for one in error.errors():
+            if one["type"] != "value_error" and f"{_dotted(one['loc'])}.".startswith(f"{key}."):
+                raise _explain(one["loc"], one, source) from None
+
+
 def _explain(loc: tuple[int | str, ...], error: Any, source: str) -> ParamsError:
     """Turn pydantic's first complaint into one line with the key, its value and what is allowed."""
-    key = ".".join(str(part) for part in loc if not str(part).startswith(("function-", "tuple", "int", "literal")))
+    key = _dotted(loc)
     if error["type"] == "extra_forbidden":
         return ParamsError(f"{source}: {key}: unknown key", f"known here: {', '.join(_known_keys(loc[:-1]))}")
     reason = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if error["type"] == "value_error":
         return ParamsError(f"{source}: {f'{key}: ' if key else ''}{reason}", "change one of them")
     return ParamsError(f"{source}: {key} = {error['input']!r}: must be {reason}", "change the value")
+
+
+def _dotted(loc: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in loc if not str(part).startswith(("function-", "tuple", "int", "literal")))
 
 
 def _known_keys(loc: tuple[int | str, ...]) -> list[str]:

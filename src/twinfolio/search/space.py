@@ -75,6 +75,10 @@ class Dimension:
             return chosen
         return next(value for value in self.values if self._plain(value) == chosen)
 
+    def ends(self) -> tuple[Any, ...]:
+        """The choices, or both bounds as they are drawn: a range's are floats unless it is of integers."""
+        return tuple(map(float, self.values)) if self.kind in ("float", "log") else self.values
+
     def points(self) -> tuple[Any, ...]:
         """Every value, for a grid.
 

@@ -134,8 +134,9 @@ def open_study(plan: Plan, storage: RDBStorage) -> Study:
         storage: Where it lies.
 
     Raises:
-        ParamsError: A study of this name searches another space, or for other objectives.
+        ParamsError: A study of this name searches another space, or for other objectives; or see ``cells``.
     """
+    planned = cells(plan)  # a plan that cannot be is refused before a study is made that would keep to it
     make: dict[str, Any] = {
         "study_name": plan.name,
         "storage": storage,
@@ -151,7 +152,7 @@ def open_study(plan: Plan, storage: RDBStorage) -> Study:
     except DuplicatedStudyError:
         study = optuna.load_study(**make)
         _check_same(study, plan)
-    _queue(study, plan)
+    _queue(study, planned)
     return study
 
 
@@ -210,12 +211,12 @@ def unfinished(study: Study) -> tuple[int, int]:
     return states.count(TrialState.WAITING), states.count(TrialState.RUNNING)
 
 
-def _queue(study: Study, plan: Plan) -> None:
+def _queue(study: Study, planned: Sequence[Mapping[str, Any]]) -> None:
     """Queue the cells that no trial has yet: a worker killed while it queued leaves some, more trials add some."""
     there = {trial.user_attrs.get(CELL) for trial in study.get_trials(deepcopy=False)}
-    for cell, point in enumerate(cells(plan)):
+    for cell, point in enumerate(planned):
         if cell not in there:
-            study.enqueue_trial(point, user_attrs={CELL: cell})
+            study.enqueue_trial(dict(point), user_attrs={CELL: cell})
 
 
 def objectives(study: Study) -> list[str]:

@@ -2,7 +2,7 @@ import pytest
 
 from twinfolio.errors import ParamsError
 from twinfolio.params import Params
-from twinfolio.params.file import load_params, parse_params
+from twinfolio.params.file import check_value, load_params, parse_params
 
 
 def line_of(raw) -> str:
@@ -84,3 +84,13 @@ def test_every_field_says_what_it_is():
 def test_numbers_may_be_written_as_dvc_writes_them(tmp_path, written):
     (tmp_path / "params.yaml").write_text(f"siamese:\n  lr: {written}\n")
     assert load_params(tmp_path / "params.yaml").siamese.lr == 1e-5
+
+
+def test_a_value_is_refused_for_its_own_key_alone():
+    # goes with other losses
+    check_value({"siamese": {"head": "fusion", "loss": "contrastive"}}, "siamese.head", "here")
+    check_value({"siamese": {"head": "distnce"}}, "siamese.loss", "here")
+    with pytest.raises(ParamsError, match=r"^here: siamese\.head = 'distnce': must be 'distance'"):
+        check_value({"siamese": {"head": "distnce"}}, "siamese.head", "here")
+    with pytest.raises(ParamsError, match=r"^here: siamese\.augmentation\.scale\.1 = 'a'"):
+        check_value({"siamese": {"augmentation": {"scale": [0.5, "a"]}}}, "siamese.augmentation.scale", "here")

@@ -97,6 +97,19 @@ def studies(folder):
         ({"trainer": {"num_nodes": 2}}, "trainer.devices: a trial trains on one device"),
         ({"space": {"siamese.rate": {"log": [0.1, 1]}}}, "search.space.siamese.rate: unknown key"),
         ({"space": {}}, "search.space is empty"),
+        (
+            {"space": {"siamese.head": {"categorical": ["fusion", "distnce"]}}},
+            "search.space: siamese.head = 'distnce': must be 'distance', ",
+        ),
+        ({"space": {"siamese.epochs": {"int": [-3, 2]}}}, "search.space: siamese.epochs = -3: must be greater than"),
+        (
+            {"space": {"siamese.embedding": {"float": [8, 64]}}},
+            "search.space: siamese.embedding = 8.0: must be a valid",
+        ),
+        (
+            {"space": {"siamese.augmentation.scale": {"categorical": [[0.5, "a"]]}}},
+            "search.space: siamese.augmentation.scale.1 = 'a'",
+        ),
     ],
 )
 def test_what_is_wrong_in_every_trial_is_one_line_before_a_study_is_made(search, tmp_path, declared, words):

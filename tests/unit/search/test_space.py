@@ -33,6 +33,13 @@ def test_values_are_what_params_would_hold_and_lie_between_the_bounds():
         assert len({str(values[key]) for values in found}) > 1
 
 
+def test_the_ends_of_a_dimension_are_of_the_type_that_is_drawn():
+    ends = {one.key: one.ends() for one in parse_space(SPACE | {"a.b": {"float": [1, 2]}}).dimensions}
+    assert ends["siamese.embedding"] == (64, 256)
+    assert ends["siamese.hidden"] == ([], [1024, 1024])
+    assert [type(end) for end in ends["a.b"]] == [float, float]
+
+
 def test_a_finished_trial_gives_its_values_back():
     space, found, study = draws(SPACE)
     for trial, values in zip(study.trials, found, strict=True):

@@ -216,6 +216,12 @@ def test_without_a_grid_there_must_be_a_number_of_trials(tmp_path):
         opened(tmp_path, plan("tpe", trials=None))
 
 
+def test_a_plan_that_cannot_be_leaves_no_study_to_keep_to(tmp_path):
+    with pytest.raises(ParamsError, match="finitely many values"):
+        opened(tmp_path, plan("grid", space=SPACE))
+    assert len(opened(tmp_path, plan("grid")).trials) == 6
+
+
 def test_a_storage_that_is_down_is_one_line_without_its_password():
     with pytest.raises(TrackingError, match=r"search\.storage = postgresql") as raised:
         open_storage("postgresql+psycopg://me:secret@127.0.0.1:1/none", 1, 3)

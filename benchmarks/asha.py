@@ -24,6 +24,7 @@ from grid_epoch import bare_loop
 from optuna.exceptions import TrialPruned
 from optuna.trial import Trial, TrialState
 
+from _stage import keep_freed_memory
 from twinfolio.search.space import parse_space
 from twinfolio.search.study import Plan, open_storage, open_study, planned_trials
 from twinfolio.search.worker import work
@@ -84,6 +85,7 @@ def main() -> None:
     options = parser.parse_args()
     sides: dict[str, Any] = {"configurations": len(CONFIGURATIONS), "cap": options.epochs}
     sides |= {"images": options.images, "validation": options.validation}
+    keep_freed_memory()
     shares, gaps = [], []
     for seed in range(options.seeds):
         curves = train_all(options.images, options.validation, options.epochs, seed)

@@ -23,6 +23,7 @@ from _grid import digits, make_home, tracked_run
 from torch import Tensor
 
 from _search import Search
+from _stage import keep_freed_memory
 from twinfolio.models.embedder import build_classifier
 
 BATCH, RATE, BAR = 256, 3.0e-3, 1.15
@@ -115,6 +116,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="trials of each cell")
     options = parser.parse_args()
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    keep_freed_memory()  # as every stage does: it speeds up both sides
     with tempfile.TemporaryDirectory() as folder:
         run(Path(folder), options.epochs, options.seeds)
 

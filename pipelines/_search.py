@@ -23,7 +23,7 @@ from twinfolio.logging import set_up_logging
 from twinfolio.params import Params
 from twinfolio.params.file import check_value, load_params
 from twinfolio.search.space import parse_space, patched
-from twinfolio.search.study import Plan, first_attempt, open_storage, open_study, unfinished
+from twinfolio.search.study import METRICS, Plan, first_attempt, open_storage, open_study, unfinished
 from twinfolio.search.worker import work
 from twinfolio.training.reported import WATCHED, reported_metrics
 
@@ -38,8 +38,6 @@ logger = logging.getLogger(__name__)
 FOLDER = Path(".twinfolio", "search")
 EMBED_MS = "timing/embed_ms"
 """An objective that no stage reports: median milliseconds to embed one image, by itself."""
-METRICS = "metrics"
-"""Everything that was measured of a trial, in the study's storage."""
 STORAGE = "TWINFOLIO_SEARCH_STORAGE"
 """A storage URL that no file should hold, since it has a password."""
 WORKER = "TWINFOLIO_SEARCH_WORKER"

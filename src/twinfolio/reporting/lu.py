@@ -33,7 +33,7 @@ def write_cells(study: Study, trials: Path, output_dir: Path) -> None:
     """
     from optuna.trial import TrialState
 
-    from twinfolio.search.study import first_attempt, planned_trials
+    from twinfolio.search.study import METRICS, first_attempt, planned_trials
 
     done = [trial for trial in planned_trials(study) if trial.state == TrialState.COMPLETE]
     rows, correct, flat = [], [], {}
@@ -45,7 +45,7 @@ def write_cells(study: Study, trials: Path, output_dir: Path) -> None:
             correct.append(measured["correct"])
             if "embeddings" in measured and trial.number == study.best_trial.number:
                 flat = {"embeddings": measured["embeddings"]}
-        rows.append({"depth": 0, "kernels": 0, **cell, **trial.user_attrs["metrics"]})
+        rows.append({"depth": 0, "kernels": 0, **cell, **trial.user_attrs[METRICS]})
     write_table(output_dir / "cells.csv", pd.DataFrame(rows))
     np.savez_compressed(output_dir / "correct.npz", correct=np.stack(correct), **flat)
 

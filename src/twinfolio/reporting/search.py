@@ -12,7 +12,7 @@ import pandas as pd
 from twinfolio.reporting.report import Chapter, Headline, write_report
 from twinfolio.reporting.search_figures import write_figures
 from twinfolio.reporting.tables import write_metrics, write_table
-from twinfolio.search.study import objectives, planned_trials
+from twinfolio.search.study import METRICS, objectives, planned_trials
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -58,17 +58,23 @@ def write_search(study: Study, space: Space, output_dir: Path, report_dir: Path)
 
 
 def trials_table(study: Study, space: Space) -> pd.DataFrame:
-    """A row a trial: ``trial, cell, state``, the objectives, the searched keys, ``epochs`` reported and ``error``."""
+    """A row a trial: ``trial, cell, state``, the objectives, the searched keys, ``epochs`` trained and ``error``."""
     rows = []
     for trial in planned_trials(study):
         values = dict(zip(objectives(study), trial.values or [np.nan] * len(study.directions), strict=True))
         if trial.values is None and trial.intermediate_values:
             values = {objectives(study)[0]: trial.intermediate_values[max(trial.intermediate_values)]}
         chosen = space.values_of(trial.params)
+        # with several objectives no epoch is reported, and a pruned trial was not measured
+        measured = int(trial.user_attrs.get(METRICS, {}).get("epochs_run", 0))
+        epochs = max(trial.intermediate_values, default=measured)
         rows.append(
             {"trial": trial.number, "cell": trial.user_attrs["cell"], "state": trial.state.name, **values}
             | {key: chosen.get(key) for key in space.keys}
-            | {"epochs": max(trial.intermediate_values, default=0), "error": trial.user_attrs.get("error", "")}
+            | {
+                "epochs": epochs,
+                "error": trial.user_attrs.get("error", ""),
+            }
         )
     return pd.DataFrame(rows)
 
@@ -126,6 +132,8 @@ def _write_report(
         "after its params were committed.",
     ]
     order = table.sort_values(names[0], ascending=study.directions[0].name == "MINIMIZE", kind="stable").map(_shown)
+    unread = ["cell"] if order["error"].any() else ["cell", "error"]
+    order = order.drop(columns=unread)
     tables = [("All trials, the best first", order)]
     if len(names) > 1 and best:
         front = order[order["trial"].isin([trial.number for trial in best])]

@@ -49,6 +49,8 @@ def write_figures(study: Study, space: Space, table: pd.DataFrame, folder: Path)
     def add(title: str, file: str, make: Callable[..., Any], **options: Any) -> None:
         figures.append((title, _draw(partial(make, study, **options), folder / f"{file}.png")))
 
+    if complete and 1 < len(names) <= _MOST_DRAWN:
+        add("The Pareto front", "pareto", draw.plot_pareto_front)
     for place, name in enumerate(names):
         of: dict[str, Any] = {"target_name": name}
         if len(names) > 1:
@@ -62,8 +64,6 @@ def write_figures(study: Study, space: Space, table: pd.DataFrame, folder: Path)
             add(f"{name} over pairs of keys", f"contour{end}", draw.plot_contour, **of)
     if len(names) == 1:
         add(f"{names[0]} after each epoch", "curves", draw.plot_intermediate_values)
-    elif complete and len(names) <= _MOST_DRAWN:
-        add("The Pareto front", "pareto", draw.plot_pareto_front)
     grid = heat_map(table, space, names[0])
     if grid is not None:
         figures.append((f"Mean {names[0]}", _draw_heat_map(grid, folder / "grid.png")))
@@ -96,17 +96,34 @@ def _draw(make: Callable[[], Any], path: Path) -> Path:
         warnings.simplefilter("ignore")  # experimental, and axes without spread
         axes = make()
     figure = np.ravel(axes)[0].figure
+    figure.suptitle("")
+    for one in np.ravel(axes):
+        _tidy(one)
     if np.size(axes) > 1:
         across, down = np.shape(axes)[-1], np.shape(axes)[0] if np.ndim(axes) > 1 else 1
         figure.set_size_inches(2.4 * across + 1.5, 2.4 * down + 1.4)
         for one in np.ravel(axes):  # a dotted key is wider than its panel
             one.set_xlabel(one.get_xlabel().replace(".", "\n"))
             one.tick_params(axis="x", labelrotation=60)
+            if np.ndim(axes) == 1:  # a slice's outermost choices stand on its edges
+                one.margins(x=0.12)
     # the constrained engine divides by zero in the slice of a single key
     figure.set_layout_engine("constrained" if np.size(axes) > 1 or len(figure.axes) == 1 else "tight")
     save(figure, path)
     plt.close("all")
     return path
+
+
+def _tidy(axes: Any) -> None:
+    """The look of our other figures, and at most three labels on a logarithmic axis: Optuna's overlap."""
+    axes.set_title("")  # the caption says it
+    axes.set_facecolor("white")
+    axes.grid(color="#e3e8ee")
+    for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        if axis.get_scale() == "log":
+            axis.set_ticks([float(f"{value:.1g}") for value in np.geomspace(low, high, 5)[1:-1]])
+            axis.set_major_formatter("{x:.0e}")
+            axis.set_minor_formatter("")
 
 
 def _draw_heat_map(grid: pd.DataFrame, path: Path) -> Path:

@@ -24,6 +24,8 @@ from twinfolio.urls import without_password
 
 CELL = "cell"
 """A queued trial's number in the plan; a trial without it was asked for when the queue had just run out."""
+METRICS = "metrics"
+"""User attribute of a finished trial: everything that was measured."""
 _SPACE, _SQLITE = "space", "sqlite:///"
 _TRIES = 5
 

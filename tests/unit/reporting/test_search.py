@@ -12,7 +12,7 @@ from tests.unit.search.test_worker import opened, plan
 from twinfolio.errors import ParamsError
 from twinfolio.reporting.search import best_trials, flags, objectives, trials_table, write_search
 from twinfolio.search.space import parse_space, patched
-from twinfolio.search.study import open_study
+from twinfolio.search.study import METRICS, open_study
 from twinfolio.search.worker import work
 
 SPACE = parse_space(
@@ -95,6 +95,19 @@ def test_a_trial_that_fails_on_its_way_shows_how_far_it_came():
     study = open_study(plan("random", trials=1, space=SPACE), InMemoryStorage())
     work(study, SPACE, lost)
     assert trials_table(study, SPACE).loc[0, ["state", "val/m", "epochs"]].tolist() == ["FAIL", 0.25, 2]
+
+
+def test_where_no_epoch_was_reported_the_training_says_how_many_it_had():
+    study = open_study(
+        plan("random", trials=1, space=SPACE, objectives={"val/m": "maximize", "ms": "minimize"}), InMemoryStorage()
+    )
+
+    def trained(trial, values):
+        trial.set_user_attr(METRICS, {"epochs_run": 7.0})
+        return [0.5, 1.0]
+
+    work(study, SPACE, trained)
+    assert trials_table(study, SPACE)["epochs"].tolist() == [7]
 
 
 def test_a_trial_that_waits_has_no_values_yet():

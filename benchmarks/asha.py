@@ -4,7 +4,8 @@ The grid is Lu's nine cells at three learning rates, 27 epochs a trial at most, 
 configuration is trained to the end once a seed and its validation accuracy kept after every epoch. ASHA then searches
 the same grid in random order, with the project's worker, study and pruner; a trial reads its accuracies from what was
 kept instead of training anew, which would give the same numbers (trials are deterministic), and every epoch it reads
-counts as trained. ``python benchmarks/asha.py [--images N] [--validation V] [--epochs E] [--seeds S]``.
+counts as trained. What was trained is kept below ``.twinfolio``, so that another setting costs seconds.
+``python benchmarks/asha.py [--images N] [--validation V] [--epochs E] [--seeds S]``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _bench import finish
+from _bench import ROOT, finish
 from _grid import digits
 from grid_epoch import bare_loop
 from optuna.exceptions import TrialPruned
@@ -32,6 +33,15 @@ from twinfolio.search.worker import work
 BAR, WITHIN = 0.40, 0.002
 DEPTHS, KERNELS, RATES = (1, 2, 3), (8, 16, 32), (1.0e-3, 3.0e-3, 1.0e-2)
 CONFIGURATIONS = [*product(DEPTHS, KERNELS, RATES)]
+
+
+def curves_of(images: int, validation: int, epochs: int, seed: int) -> np.ndarray:
+    """Validation accuracies (configurations, epochs), trained where they were not kept."""
+    kept = ROOT / ".twinfolio" / "benchmarks" / f"asha-{images}-{validation}-{epochs}-{seed}.npy"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.save(kept, train_all(images, validation, epochs, seed))
+    return np.asarray(np.load(kept))
 
 
 def train_all(images: int, validation: int, epochs: int, seed: int) -> np.ndarray:
@@ -88,7 +98,7 @@ def main() -> None:
     keep_freed_memory()
     shares, gaps = [], []
     for seed in range(options.seeds):
-        curves = train_all(options.images, options.validation, options.epochs, seed)
+        curves = curves_of(options.images, options.validation, options.epochs, seed)
         with tempfile.TemporaryDirectory() as folder:
             epochs, best = asha(Path(folder), curves, seed)
         shares.append(epochs / curves.size)

@@ -57,7 +57,6 @@ def bare_loop(
     kernels: int,
     epochs: int,
     seed: int,
-    rate: float = RATE,
 ) -> list[float]:
     """Train on tensors; the validation accuracies."""
     torch.manual_seed(seed)
@@ -66,7 +65,7 @@ def bare_loop(
         "lu_conv", weights="none", classes=10, options=options, pooling="flatten", channels=1, size=(28, 28)
     )
     net = torch.nn.Sequential(embedder, layer)
-    optimiser = torch.optim.AdamW(net.parameters(), rate)
+    optimiser = torch.optim.AdamW(net.parameters(), RATE)
     accuracies = []
     for _ in range(epochs):
         net.train()

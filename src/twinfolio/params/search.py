@@ -30,8 +30,8 @@ class SearchParams(Section):
     """Trials of the whole study, whoever runs them; null: every point of the grid."""
     startup: Count = 10
     """Random trials before TPE and CMA-ES learn, finished ones before the median counts, NSGA-II's population."""
-    least_epochs: Count = 1
-    """Epochs that no trial is stopped before."""
+    least_epochs: Count | None = None
+    """Epochs that no trial is stopped before; null: its epochs / factor^2, which leaves ASHA three rungs."""
     factor: int = Field(default=3, ge=2)
     """One trial in so many goes on to the next rung of ``asha`` and ``hyperband``."""
     seed: int = 0

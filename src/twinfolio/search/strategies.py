@@ -76,16 +76,17 @@ def build_sampler(name: str, seed: int, startup: int) -> BaseSampler:
     return SeededByTrial(_quietly(makers[name]), seed)
 
 
-def build_pruner(name: str, least: int, most: int, factor: int, startup: int) -> BasePruner:
+def build_pruner(name: str, least: int | None, most: int, factor: int, startup: int) -> BasePruner:
     """A pruner.
 
     Args:
         name: One of ``PRUNERS``.
-        least: Epochs that no trial is stopped before.
+        least: Epochs that no trial is stopped before; None: ``most`` / ``factor``^2, at least one.
         most: Epochs of a whole trial.
         factor: One trial in so many goes on to the next rung (``asha``, ``hyperband``).
         startup: Finished trials before the median counts.
     """
+    least = least or max(1, most // factor**2)
     if name == "median":
         return MedianPruner(n_startup_trials=startup, n_warmup_steps=least)
     if name == "asha":

@@ -57,7 +57,7 @@ class Plan:
     pruner: str
     seed: int = 0
     startup: int = 10
-    least_epochs: int = 1
+    least_epochs: int | None = None
     most_epochs: int = 10
     factor: int = 3
     retries: int = 3

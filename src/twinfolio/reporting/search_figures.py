@@ -25,6 +25,11 @@ _MOST_DRAWN = 3
 """Objectives that a picture of the Pareto front has room for."""
 
 
+_KEYS_ACROSS = 4
+"""Keys that a slice or a contour has room for."""
+_MOST_IN_LEGEND = 10
+
+
 def write_figures(study: Study, space: Space, table: pd.DataFrame, folder: Path) -> list[tuple[str, Path]]:
     """Draw what the study has enough trials for.
 
@@ -58,16 +63,34 @@ def write_figures(study: Study, space: Space, table: pd.DataFrame, folder: Path)
         end = "" if len(names) == 1 else f"_{place + 1}"
         if complete:
             add(f"{name} of each trial", f"history{end}", draw.plot_optimization_history, **of)
-            add(f"{name} over each key", f"slice{end}", draw.plot_slice, **of)
+            for at in range(0, len(space.keys), _KEYS_ACROSS):
+                part, keys = f"_{at // _KEYS_ACROSS + 1}" if at else "", list(space.keys[at : at + _KEYS_ACROSS])
+                add(f"{name} over {', '.join(keys)}", f"slice{end}{part}", draw.plot_slice, params=keys, **of)
         if complete >= _LEAST_FOR_IMPORTANCE and len(space.keys) > 1:
             add(f"Importance of each key for {name} (fANOVA)", f"importance{end}", draw.plot_param_importances, **of)
-            add(f"{name} over pairs of keys", f"contour{end}", draw.plot_contour, **of)
+            keys = _most_important(study, of.get("target"))
+            add(
+                f"{name} over pairs of keys, the most important ones",
+                f"contour{end}",
+                draw.plot_contour,
+                params=keys,
+                **of,
+            )
     if len(names) == 1:
         add(f"{names[0]} after each epoch", "curves", draw.plot_intermediate_values)
     grid = heat_map(table, space, names[0])
     if grid is not None:
         figures.append((f"Mean {names[0]}", _draw_heat_map(grid, folder / "grid.png")))
     return figures
+
+
+def _most_important(study: Study, target: Callable[[Any], float] | None) -> list[str]:
+    """The keys that a contour has room for."""
+    from optuna.importance import get_param_importances
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # experimental
+        return list(get_param_importances(study, target=target))[:_KEYS_ACROSS]
 
 
 def _value(place: int, trial: Any) -> float:
@@ -116,7 +139,10 @@ def _draw(make: Callable[[], Any], path: Path) -> Path:
 
 def _tidy(axes: Any) -> None:
     """The look of our other figures, and at most three labels on a logarithmic axis: Optuna's overlap."""
-    axes.set_title("")  # the caption says it
+    for place in ("left", "center", "right"):
+        axes.set_title("", loc=place)  # the caption says it
+    if (legend := axes.get_legend()) is not None and len(legend.get_texts()) > _MOST_IN_LEGEND:
+        legend.remove()
     axes.set_facecolor("white")
     axes.grid(color="#e3e8ee")
     for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):

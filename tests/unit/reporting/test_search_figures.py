@@ -49,6 +49,12 @@ def test_a_single_key_has_a_slice_and_no_importance(tmp_path):
     assert drawn(tmp_path, {"a.x": {"float": [0, 1]}}, of_x, trials=4) == {"history", "slice", "curves"}
 
 
+def test_many_keys_have_slices_of_four_and_a_contour_of_the_four_that_matter(tmp_path):
+    wide = {f"a.{key}": {"float": [0, 1]} for key in "xyzuvw"}
+    assert drawn(tmp_path, wide, of_x, trials=4) == {"history", "slice", "slice_2", "importance", "contour", "curves"}
+    assert Image.open(tmp_path / "contour.png").width < 1600
+
+
 def test_two_objectives_have_figures_of_each_and_their_front(tmp_path):
     both = {"val/m": "maximize", "ms": "minimize"}
     names = drawn(tmp_path, PAIR, lambda values: [values["a.x"], 1 - values["a.x"] ** 2], trials=3, objectives=both)

@@ -13,6 +13,7 @@ import logging
 import tempfile
 import time
 from collections import defaultdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="trials of each cell")
     options = parser.parse_args()
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for name in ("mlflow", "pytorch_lightning", "twinfolio.training.classify"):
+        import_module(name)  # a trial would import them on its clock
     keep_freed_memory()  # as every stage does: it speeds up both sides
     with tempfile.TemporaryDirectory() as folder:
         run(Path(folder), options.epochs, options.seeds)

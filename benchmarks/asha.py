@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from _bench import ROOT, finish
 from _grid import digits
-from grid_epoch import bare_loop
+from grid_epoch import as_tensors, bare_loop
 from optuna.exceptions import TrialPruned
 from optuna.trial import Trial
 
 from _stage import keep_freed_memory
+from twinfolio.data.sources.digits import Digits
 from twinfolio.search.space import parse_space
 from twinfolio.search.study import Plan, open_storage, open_study, planned_trials
 from twinfolio.search.worker import work
@@ -35,29 +35,26 @@ BAR, WITHIN = 0.40, 0.002
 CELLS = [*product((1, 2, 3), (8, 16, 32))]
 
 
-def curves_of(images: int, validation: int, epochs: int, seed: int) -> np.ndarray:
+def curves_of(source: Digits, name: str, images: int, validation: int, epochs: int, seed: int) -> np.ndarray:
     """Validation accuracies (cells, epochs), trained where they were not kept."""
-    kept = ROOT / ".twinfolio" / "benchmarks" / f"asha-{images}-{validation}-{epochs}-{seed}.npy"
+    kept = ROOT / ".twinfolio" / "benchmarks" / f"asha-{name}-{images}-{validation}-{epochs}-{seed}.npy"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        np.save(kept, train_all(images, validation, epochs, seed))
+        np.save(kept, train_all(source, images, validation, epochs, seed))
     return np.asarray(np.load(kept))
 
 
-def train_all(images: int, validation: int, epochs: int, seed: int) -> np.ndarray:
+def train_all(source: Digits, images: int, validation: int, epochs: int, seed: int) -> np.ndarray:
     """Validation accuracies (cells, epochs)."""
-    source, _ = digits()
     assert source.test is not None
-    rows = np.random.default_rng(seed).permutation(len(source.train[1]))
-    parts = [
-        (source.train[0][rows[:images]], source.train[1][rows[:images]]),
+    rows = np.random.default_rng(seed).permutation(len(source.train[1]))[:images]
+    train, val = (
+        (source.train[0][rows], source.train[1][rows]),
         (source.test[0][:validation], source.test[1][:validation]),
-    ]
-    tensors = [torch.from_numpy(part) for pair in parts for part in pair]
-    x, y, val_x, val_y = tensors[0][:, None].float() / 255, tensors[1], tensors[2][:, None].float() / 255, tensors[3]
-    curves = []
+    )
+    tensors, curves = as_tensors(train, val), []
     for depth, kernels in CELLS:
-        curves.append(bare_loop(x, y, val_x, val_y, depth, kernels, epochs, seed))
+        curves.append(bare_loop(*tensors, depth, kernels, epochs, seed))
         print(f"seed {seed}: {depth} x {kernels}: {max(curves[-1]):.4f}", flush=True)
     return np.array(curves)
 
@@ -101,11 +98,12 @@ def main() -> None:
     parser.add_argument("--least", type=int, help="epochs that no trial is stopped before; left out: the default")
     options = parser.parse_args()
     keep_freed_memory()
-    seeds = range(options.seeds)
-    curves = np.concatenate([curves_of(options.images, options.validation, options.epochs, seed) for seed in seeds])
+    seeds, (source, name) = range(options.seeds), digits()
+    budget = (options.images, options.validation, options.epochs)
+    curves = np.concatenate([curves_of(source, name, *budget, seed) for seed in seeds])
     of_cell = curves.max(1).reshape(len(seeds), len(CELLS)).mean(0)
     sides: dict[str, Any] = {"trials": len(curves), "cap": options.epochs, "grid_epochs": curves.size}
-    sides |= {"images": options.images, "validation": options.validation}
+    sides |= {"images": options.images, "validation": options.validation, "digits": name}
     sides |= {"best_cell": "x".join(map(str, CELLS[of_cell.argmax()])), "best_cell_accuracy": float(of_cell.max())}
     shares, gaps = [], []
     for seed in seeds:

@@ -13,6 +13,7 @@ import logging
 import tempfile
 import time
 from collections import defaultdict
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -25,18 +26,20 @@ from torch import Tensor
 
 from _search import Search
 from _stage import keep_freed_memory
+from twinfolio.data.array_store import Part
 from twinfolio.models.embedder import build_classifier
 
 BATCH, RATE, BAR = 256, 3.0e-3, 1.15
 AXES = {"classify.trunk_options.depth": [1, 2, 3], "classify.trunk_options.kernels": [8, 16, 32]}
 
 
+@dataclass(frozen=True)
 class InTurns(Search):
     """A search whose every trial is followed by the bare loop of the same cell; their clocks are apart."""
 
-    tensors: tuple[Tensor, ...]
-    ours: dict[tuple[int, int], float]
-    bare: dict[tuple[int, int], float]
+    tensors: tuple[Tensor, Tensor, Tensor, Tensor]
+    ours: dict[tuple[int, int], float] = field(default_factory=lambda: defaultdict(float))
+    bare: dict[tuple[int, int], float] = field(default_factory=lambda: defaultdict(float))
 
     def _trial(self, trial: Any, values: dict[str, Any], parent: Any) -> Any:
         depth, kernels, seed = values.values()
@@ -47,6 +50,12 @@ class InTurns(Search):
         bare_loop(*self.tensors, depth, kernels, self.params.classify.epochs, seed)
         self.bare[depth, kernels] += time.perf_counter() - started
         return found
+
+
+def as_tensors(train: Part, val: Part) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Images (N, 1, 28, 28) in [0, 1] and labels, of train and of validation."""
+    x, y, val_x, val_y = (torch.from_numpy(part) for pair in (train, val) for part in pair)
+    return x[:, None].float() / 255, y, val_x[:, None].float() / 255, val_y
 
 
 def bare_loop(
@@ -88,13 +97,8 @@ def run(folder: Path, epochs: int, seeds: int) -> None:
     space |= {"classify.seed": {"categorical": list(range(seeds))}}
     search = {"study": "grid", "space": space, "sampler": "grid", "trials": None}
     budget = {"epochs": epochs, "patience": epochs, "batch_size": BATCH, "lr": RATE, "trunk_lr": RATE}
-    sides = InTurns(folder, make_home(folder, source.train, source.test, budget, search))
-    tensors = [part for images, labels in (source.train, source.test) for part in (images, labels)]
-    x, y, val_x, val_y = (torch.from_numpy(part) for part in tensors)
-    # the frozen dataclass takes them here, not as params: they are the other side's
-    object.__setattr__(sides, "tensors", (x[:, None].float() / 255, y, val_x[:, None].float() / 255, val_y))
-    object.__setattr__(sides, "ours", defaultdict(float))
-    object.__setattr__(sides, "bare", defaultdict(float))
+    params = make_home(folder, source.train, source.test, budget, search)
+    sides = InTurns(folder, params, as_tensors(source.train, source.test))
     started = time.perf_counter()
     sides.work(tracked_run(folder))
     ours, bare = time.perf_counter() - started - sum(sides.bare.values()), sum(sides.bare.values())

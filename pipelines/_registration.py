@@ -10,6 +10,7 @@ import pandas as pd
 from _stage import ROOT, Stage
 from twinfolio.assessment.champion import PER_QUERY
 from twinfolio.evaluation.significance import paired_permutation_test
+from twinfolio.models.bundle import read_config
 from twinfolio.reporting.test_uses import params_hash
 from twinfolio.tracking.mlflow_store import store_root
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from twinfolio.data.store import StoreInfo
 
 
-def register(stage: Stage, folder: Path, info: StoreInfo, *, compared: Path, distance: str, pretrained: bool) -> None:
+def register(stage: Stage, folder: Path, info: StoreInfo, *, compared: Path, distance: str) -> None:
     """Register the model folder and let it compete for the alias by validation's per-query AP.
 
     Args:
@@ -26,7 +27,6 @@ def register(stage: Stage, folder: Path, info: StoreInfo, *, compared: Path, dis
         info: The store the model was made from.
         compared: Output folder of ``compare_distances``.
         distance: The champion's distance.
-        pretrained: Whether training started from pretrained weights.
     """
     from twinfolio.tracking.registry import Scope, promote, register_model
 
@@ -43,7 +43,7 @@ def register(stage: Stage, folder: Path, info: StoreInfo, *, compared: Path, dis
         scope=scope,
         image_shape=(info.size, info.size, info.channels),
         tags={
-            "pretrained": str(pretrained).lower(),
+            "pretrained": str(bool(read_config(folder)["pretrained"])).lower(),
             "protocol": stage.params.split.protocol,
             "distance": distance,
             "refit": str(stage.params.train.refit).lower(),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from _registration import register
-from _stage import ROOT, Stage, run_stage
+from _stage import Stage, run_stage
 from _systems import CALIBRATED, COMPARED, FINAL, MODELS, STORE, test_scene, tested_systems
+from _test_use import count_use
 from twinfolio.assessment.champion import read_champion
 from twinfolio.assessment.evaluate import evaluate_systems
 from twinfolio.assessment.explanation import explain_answers
@@ -15,10 +16,8 @@ from twinfolio.assessment.neighbour_bench import head_builder
 from twinfolio.assessment.searched import read_setting
 from twinfolio.assessment.systems import REFIT, pick_device
 from twinfolio.data.manifest import read_manifest
-from twinfolio.models.bundle import load_model, read_config
+from twinfolio.models.bundle import load_model
 from twinfolio.reporting.evaluation import Circumstances, write_evaluation
-from twinfolio.reporting.test_uses import append_test_use, params_hash
-from twinfolio.tracking.identity import git_commit
 
 MANIFEST = Path("outputs/split/manifest.csv")
 
@@ -41,8 +40,7 @@ def main(stage: Stage) -> None:
     explanation = explain_answers(model, answers, scene, params.explained_pairs, params.seed)
     if explanation is not None:
         stage.record(**{f"explain_{kind}_s": seconds for kind, seconds in explanation.found.seconds.items()})
-    settings = params_hash(stage.params.model_dump(mode="json"))
-    uses = append_test_use(Path("reports/test_uses.csv"), scene.info.data_hash, settings, git_commit(ROOT))
+    uses = count_use(stage, scene.info.data_hash)
     circumstances = Circumstances(champion, stage.params.split.protocol, uses, confidence=params.confidence)
     write_evaluation(evaluation, explanation, circumstances, stage.report_dir)
     folder = stage.output_dir / "model"
@@ -54,8 +52,7 @@ def main(stage: Stage) -> None:
         embeddings=evaluation.searched.gallery_vectors,
         gallery=gallery_table(scene, read_manifest(MANIFEST)),
     )
-    pretrained = bool(read_config(folder)["pretrained"])
-    register(stage, folder, scene.info, compared=COMPARED, distance=champion.distance, pretrained=pretrained)
+    register(stage, folder, scene.info, compared=COMPARED, distance=champion.distance)
 
 
 if __name__ == "__main__":

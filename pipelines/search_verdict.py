@@ -11,19 +11,18 @@ from typing import Any
 import yaml
 
 from _search import FOLDER, Search, trial_run
-from _stage import ROOT, Stage, run_stage
+from _stage import Stage, run_stage
+from _test_use import count_use, uses_so_far
 from _trial import Trials, prepare_trials
 from twinfolio.data.store import read_info
-from twinfolio.tracking.identity import git_commit
 from twinfolio.tracking.run_context import flatten
 
-BEST, STORE, USES = Path("outputs/search/best_params.yaml"), Path("outputs/store"), Path("reports/test_uses.csv")
+BEST, STORE = Path("outputs/search/best_params.yaml"), Path("outputs/store")
 
 
 def main(stage: Stage) -> None:
     from twinfolio.assessment.verdict import compare_files
     from twinfolio.reporting.tables import write_metrics
-    from twinfolio.reporting.test_uses import append_test_use, count_test_uses, params_hash
     from twinfolio.reporting.verdict import write_verdict
 
     search = Search(Path.cwd(), stage.params)
@@ -33,13 +32,13 @@ def main(stage: Stage) -> None:
     sides: dict[str, dict[str, Any]] = {"own": {}, "best": flatten(yaml.safe_load(BEST.read_text(encoding="utf-8")))}
     data = read_info(STORE).data_hash
     if not folder.exists():  # counted before the first answer; what is kept of a verdict opens test no second time
-        append_test_use(USES, data, params_hash(stage.params.model_dump(mode="json")), git_commit(ROOT))
+        count_use(stage, data)
         folder.mkdir(parents=True)
     found: dict[str, list[Path]] = {side: [] for side in sides}
     for seed in range(stage.params.search.verdict_seeds):
         for side, values in sides.items():
             found[side].append(answered(stage, trials, f"{side}-{seed}", values | {seed_key: seed}))
-    metrics = {"test_uses": count_test_uses(USES, data), **compare_files(**found)}
+    metrics = {"test_uses": uses_so_far(data), **compare_files(**found)}
     write_metrics(stage.report_dir / "metrics.json", metrics)
     write_verdict(metrics, sides["best"], stage.params.search.verdict_seeds, stage.report_dir)
 

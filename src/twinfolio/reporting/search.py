@@ -71,10 +71,7 @@ def trials_table(study: Study, space: Space) -> pd.DataFrame:
         rows.append(
             {"trial": trial.number, "cell": trial.user_attrs["cell"], "state": trial.state.name, **values}
             | {key: chosen.get(key) for key in space.keys}
-            | {
-                "epochs": epochs,
-                "error": trial.user_attrs.get("error", ""),
-            }
+            | {"epochs": epochs, "error": trial.user_attrs.get("error", "")}
         )
     return pd.DataFrame(rows)
 
@@ -132,8 +129,7 @@ def _write_report(
         "after its params were committed.",
     ]
     order = table.sort_values(names[0], ascending=study.directions[0].name == "MINIMIZE", kind="stable").map(_shown)
-    unread = ["cell"] if order["error"].any() else ["cell", "error"]
-    order = order.drop(columns=unread)
+    order = order.drop(columns=["cell"] if len(errors) else ["cell", "error"])
     tables = [("All trials, the best first", order)]
     if len(names) > 1 and best:
         front = order[order["trial"].isin([trial.number for trial in best])]

@@ -23,11 +23,10 @@ _LEAST_FOR_IMPORTANCE = 4
 """Finished trials without which the importance of a key is noise."""
 _MOST_DRAWN = 3
 """Objectives that a picture of the Pareto front has room for."""
-
-
 _KEYS_ACROSS = 4
 """Keys that a slice or a contour has room for."""
 _MOST_IN_LEGEND = 10
+"""Trials that a picture of curves names one by one."""
 
 
 def write_figures(study: Study, space: Space, table: pd.DataFrame, folder: Path) -> list[tuple[str, Path]]:
@@ -68,14 +67,8 @@ def write_figures(study: Study, space: Space, table: pd.DataFrame, folder: Path)
                 add(f"{name} over {', '.join(keys)}", f"slice{end}{part}", draw.plot_slice, params=keys, **of)
         if complete >= _LEAST_FOR_IMPORTANCE and len(space.keys) > 1:
             add(f"Importance of each key for {name} (fANOVA)", f"importance{end}", draw.plot_param_importances, **of)
-            keys = _most_important(study, of.get("target"))
-            add(
-                f"{name} over pairs of keys, the most important ones",
-                f"contour{end}",
-                draw.plot_contour,
-                params=keys,
-                **of,
-            )
+            keys = _most_important(study, space, of.get("target"))
+            add(f"{name} over pairs of the keys that matter", f"contour{end}", draw.plot_contour, params=keys, **of)
     if len(names) == 1:
         add(f"{names[0]} after each epoch", "curves", draw.plot_intermediate_values)
     grid = heat_map(table, space, names[0])
@@ -84,10 +77,12 @@ def write_figures(study: Study, space: Space, table: pd.DataFrame, folder: Path)
     return figures
 
 
-def _most_important(study: Study, target: Callable[[Any], float] | None) -> list[str]:
+def _most_important(study: Study, space: Space, target: Callable[[Any], float] | None) -> list[str]:
     """The keys that a contour has room for."""
     from optuna.importance import get_param_importances
 
+    if len(space.keys) <= _KEYS_ACROSS:
+        return list(space.keys)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # experimental
         return list(get_param_importances(study, target=target))[:_KEYS_ACROSS]
@@ -147,8 +142,9 @@ def _tidy(axes: Any) -> None:
     axes.grid(color="#e3e8ee")
     for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
         if axis.get_scale() == "log":
-            axis.set_ticks([float(f"{value:.1g}") for value in np.geomspace(low, high, 5)[1:-1]])
-            axis.set_major_formatter("{x:.0e}")
+            places = {float(f"{value:.2g}") for value in np.geomspace(low, high, 5)[1:-1]}
+            axis.set_ticks(sorted(place for place in places if low <= place <= high))  # rounded off the axis: none
+            axis.set_major_formatter("{x:.2g}")
             axis.set_minor_formatter("")
 
 

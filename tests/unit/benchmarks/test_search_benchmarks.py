@@ -1,15 +1,11 @@
 """The benchmarks of the search at toy size: what they count, and that both sides run."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.unit.benchmarks.scripts import last_line
 
 TOY = """
 import sys
@@ -40,11 +36,7 @@ print(json.dumps(asha.asha(Path(sys.argv[2]), curves, seed=0)))
 
 
 def run_toy(code, *arguments):
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", TOY + code, *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return last_line(TOY + code, *arguments, OMP_NUM_THREADS="1")
 
 
 @pytest.mark.slow

@@ -1,14 +1,8 @@
 """Both benchmarks of training at toy size on the CPU, in a process in which the tracking stack cannot be imported."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.unit.benchmarks.scripts import last_line
 
 BLOCKER = """
 import sys
@@ -50,11 +44,7 @@ vgg19_gpu.report(settings, vgg19_gpu.measure(settings))
 
 
 def run_blocked(code, *arguments):
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-c", BLOCKER + code, *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return last_line(BLOCKER + code, *arguments)
 
 
 @pytest.mark.slow

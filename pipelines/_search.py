@@ -167,7 +167,7 @@ class Search:
         workers: list[subprocess.Popen[bytes]] = []
         try:
             for number in range(jobs):
-                own = {RUN_ID: run.run_id, WORKER: str(number), "OMP_NUM_THREADS": threads, **_gpu(number)}
+                own = {RUN_ID: run.run_id, WORKER: str(number), "OMP_NUM_THREADS": threads}
                 command = [sys.executable, str(script.resolve())]
                 workers.append(subprocess.Popen(command, cwd=self.home, env={**os.environ, **own}))
             codes = [worker.wait() for worker in workers]
@@ -214,6 +214,7 @@ def run_worker(kind: type[Search]) -> NoReturn:
     from twinfolio.tracking.run_context import reopen_run
 
     def worker() -> None:
+        os.environ |= _gpu(int(os.environ[WORKER]))  # before anything asks for one
         root = store_root(ROOT)
         kind(Path.cwd(), load_params()).work(reopen_run(os.environ[RUN_ID], tracking_uri(root), root))
 

@@ -32,7 +32,7 @@ class SurplusError(TwinfolioError):
     """A trial asked for when another worker had just taken the last one of the queue."""
 
 
-def work(study: Study, space: Space, objective: Objective, *, poll_s: float = 5.0) -> None:
+def work(study: Study, space: Space, objective: Objective, *, poll_s: float = 1.0) -> None:
     """Run trials until none waits and none runs, here or elsewhere.
 
     A combination that fails is recorded with its reason, and the search goes on. An interrupted trial is queued again

@@ -194,6 +194,18 @@ def test_more_workers_than_cores_have_one_each(search, module, tmp_path, monkeyp
     assert json.loads((tmp_path / "home" / "worker1.json").read_text()) == ["0123", "1"]
 
 
+@pytest.mark.parametrize(
+    ("count", "visible", "of_workers"),
+    [(0, None, [None] * 3), (2, None, ["0", "1", "0"]), (2, "3,GPU-5f", ["3", "GPU-5f", "3"])],
+)
+def test_workers_go_round_the_gpus_that_the_search_may_use(module, monkeypatch, count, visible, of_workers):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: count)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert [module._gpu(number).get("CUDA_VISIBLE_DEVICES") for number in range(3)] == of_workers
+
+
 @pytest.mark.parametrize(("failing", "stopped"), [("script1.py", 1), ("script01.py", 2)])
 def test_workers_that_stop_are_counted(search, tmp_path, failing, stopped):
     with pytest.raises(DataError, match=f"^search: {stopped} of 2 workers stopped; see their last lines above$"):

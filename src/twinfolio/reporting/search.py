@@ -58,12 +58,15 @@ def write_search(study: Study, space: Space, output_dir: Path, report_dir: Path)
 
 
 def trials_table(study: Study, space: Space) -> pd.DataFrame:
-    """A row a trial: ``trial, cell, state``, the objectives, the searched keys, ``epochs`` trained and ``error``."""
-    rows = []
+    """A row a trial: ``trial, cell, state``, the objectives, the searched keys, ``epochs`` trained and ``error``.
+
+    A trial that was stopped shows its best epoch, as a finished one does.
+    """
+    highest, rows = study.directions[0].name == "MAXIMIZE", []
     for trial in planned_trials(study):
         values = dict(zip(objectives(study), trial.values or [np.nan] * len(study.directions), strict=True))
-        if trial.values is None and trial.intermediate_values:
-            values = {objectives(study)[0]: trial.intermediate_values[max(trial.intermediate_values)]}
+        if trial.state.name != "COMPLETE" and trial.intermediate_values:  # Optuna takes a pruned one's last
+            values = {objectives(study)[0]: (max if highest else min)(trial.intermediate_values.values())}
         chosen = space.values_of(trial.params)
         # with several objectives no epoch is reported, and a pruned trial was not measured
         measured = int(trial.user_attrs.get(METRICS, {}).get("epochs_run", 0))

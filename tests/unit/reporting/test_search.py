@@ -40,7 +40,7 @@ def outcome(cell, trial):
         return [0.75]
     if cell == 2:
         raise ParamsError("a.widths = []: too few", "widen it")
-    for epoch, value in ((1, 0.5), (3, 0.625)):
+    for epoch, value in ((1, 0.5), (2, 0.625), (3, 0.25)):
         trial.report(value, epoch)
     raise TrialPruned
 
@@ -79,22 +79,24 @@ def test_the_table_has_a_row_a_cell_with_its_values_as_params_would_hold_them(st
     assert table["a.widths"].tolist() == [[], [8, 4], [], [8, 4]]
 
 
-def test_a_pruned_trial_shows_its_last_report_and_a_failed_one_why(study):
+def test_a_pruned_trial_shows_its_best_report_and_a_failed_one_why(study):
     table = trials_table(study, SPACE).set_index("state")
     assert table.loc["PRUNED", ["val/m", "epochs", "error"]].tolist() == [0.625, 3, ""]
     assert np.isnan(table.loc["FAIL", "val/m"])
     assert table.loc["FAIL", ["epochs", "error"]].tolist() == [0, "a.widths = []: too few; widen it"]
 
 
-def test_a_trial_that_fails_on_its_way_shows_how_far_it_came():
+@pytest.mark.parametrize(("direction", "best"), [("maximize", 0.5), ("minimize", 0.25)])
+def test_a_trial_that_fails_on_its_way_shows_how_far_it_came(direction, best):
     def lost(trial, values):
         for epoch, value in ((1, 0.5), (2, 0.25)):
             trial.report(value, epoch)
         raise ParamsError("no more", "mend it")
 
-    study = open_study(plan("random", trials=1, space=SPACE), InMemoryStorage())
+    of = plan("random", trials=1, space=SPACE, objectives={"val/m": direction})
+    study = open_study(of, InMemoryStorage())
     work(study, SPACE, lost)
-    assert trials_table(study, SPACE).loc[0, ["state", "val/m", "epochs"]].tolist() == ["FAIL", 0.25, 2]
+    assert trials_table(study, SPACE).loc[0, ["state", "val/m", "epochs"]].tolist() == ["FAIL", best, 2]
 
 
 def test_where_no_epoch_was_reported_the_training_says_how_many_it_had():

@@ -15,7 +15,7 @@ from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning, Storage
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
 from twinfolio.errors import ParamsError, TrackingError
 from twinfolio.search.space import Space
@@ -28,6 +28,8 @@ METRICS = "metrics"
 """User attribute of a finished trial: everything that was measured."""
 _SPACE, _SQLITE = "space", "sqlite:///"
 _TRIES = 5
+_MYSQL_RACES = (1050, 1213)
+"""MySQL's errors where two make the tables at once: one is there already, a deadlock."""
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,16 @@ def _open_shared(url: str, signs: Mapping[str, Any]) -> RDBStorage:
     for left in reversed(range(_TRIES)):
         try:
             return RDBStorage(url, engine_kwargs={"pool_pre_ping": True}, **signs)
-        except (IntegrityError, ProgrammingError, StorageInternalError):
-            if not left:
-                raise
+        except (IntegrityError, OperationalError, ProgrammingError, StorageInternalError) as error:
+            if not left or (isinstance(error, OperationalError) and _mysql_code(error) not in _MYSQL_RACES):
+                raise  # one that is down stays down
             time.sleep(1)
     raise AssertionError
+
+
+def _mysql_code(error: OperationalError) -> object:
+    """The number of MySQL's error; whatever another driver puts first."""
+    return next(iter(getattr(error.orig, "args", ())), None)
 
 
 def open_study(plan: Plan, storage: RDBStorage) -> Study:

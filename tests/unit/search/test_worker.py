@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 from optuna.exceptions import TrialPruned
 from optuna.trial import TrialState
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from twinfolio.errors import ParamsError, TrackingError
 from twinfolio.search.space import parse_space
@@ -220,6 +221,39 @@ def test_a_plan_that_cannot_be_leaves_no_study_to_keep_to(tmp_path):
     with pytest.raises(ParamsError, match="finitely many values"):
         opened(tmp_path, plan("grid", space=SPACE))
     assert len(opened(tmp_path, plan("grid")).trials) == 6
+
+
+def refusing(monkeypatch, *errors):
+    """A server that answers with these errors, and then works; the seconds that were waited."""
+    left, waited = list(errors), []
+
+    def connect(url, **options):
+        if left:
+            raise left.pop(0)
+        return "storage"
+
+    monkeypatch.setattr("twinfolio.search.study.RDBStorage", connect)
+    monkeypatch.setattr("twinfolio.search.study.time.sleep", waited.append)
+    return waited
+
+
+def of_mysql(code):
+    return OperationalError("CREATE TABLE", None, Exception(code, "told by the server"))
+
+
+def test_who_finds_the_tables_half_made_by_another_tries_again(monkeypatch):
+    made = (of_mysql(1050), of_mysql(1213), IntegrityError("INSERT", None, Exception("twice")))
+    waited = refusing(monkeypatch, *made)
+    assert open_storage("mysql+pymysql://me@host/one", 1, 3) == "storage"
+    assert waited == [1, 1, 1]
+
+
+@pytest.mark.parametrize("error", [of_mysql(2003), OperationalError("SELECT", None, Exception("refused"))])
+def test_a_server_that_is_not_there_is_not_waited_for(monkeypatch, error):
+    waited = refusing(monkeypatch, error)
+    with pytest.raises(TrackingError, match=r"search\.storage = mysql.*cannot be reached"):
+        open_storage("mysql+pymysql://me@host/one", 1, 3)
+    assert waited == []
 
 
 def test_a_storage_that_is_down_is_one_line_without_its_password():

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from _stage import ROOT, RUN_ID, Stage, keep_freed_memory
+from _stage import ROOT, RUN_ID, Stage, keep_freed_memory, leave
 from _trial import STOPPED, Trials, prepare_trials
 from twinfolio.errors import DataError, ParamsError
 from twinfolio.exit_codes import exit_code
@@ -220,7 +220,7 @@ def run_worker(kind: type[Search]) -> NoReturn:
 
     set_up_logging(f"search {os.environ[WORKER]}")
     keep_freed_memory()
-    sys.exit(exit_code(worker))
+    leave(exit_code(worker))
 
 
 def embed_ms(model: Path) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import gc
 import json
 import logging
 import os
@@ -136,7 +137,13 @@ def run_stage(
     set_up_logging(name)
     keep_freed_memory()
     item = _parse_item(item_option, choices) if item_option else item
-    sys.exit(exit_code(lambda: _run(name, item, main, inputs)))
+    leave(exit_code(lambda: _run(name, item, main, inputs)))
+
+
+def leave(status: int) -> NoReturn:
+    """End the process without Python's last look at every object: two seconds, where torch and Lightning were used."""
+    gc.freeze()
+    sys.exit(status)
 
 
 def _run(name: str, item: str | None, main: Callable[[Stage], None], inputs: Sequence[str]) -> None:

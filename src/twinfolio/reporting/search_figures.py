@@ -79,10 +79,10 @@ def write_figures(study: Study, space: Space, table: pd.DataFrame, folder: Path)
 
 def _most_important(study: Study, space: Space, target: Callable[[Any], float] | None) -> list[str]:
     """The keys that a contour has room for."""
-    from optuna.importance import get_param_importances
-
     if len(space.keys) <= _KEYS_ACROSS:
         return list(space.keys)
+    from optuna.importance import get_param_importances
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # experimental
         return list(get_param_importances(study, target=target))[:_KEYS_ACROSS]

@@ -46,8 +46,6 @@ def database(request):
         folder = Path(name)
         folder.chmod(0o755)
         (folder / "data").mkdir()
-        if request.param == "mysql":
-            pytest.importorskip("pymysql")
         start, is_ready, url = {"postgresql": postgresql, "mysql": mariadb}[request.param](folder)
         server = subprocess.Popen(start, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:

@@ -28,7 +28,7 @@ class Learner(pl.LightningModule):
     def __init__(self, schedule: Schedule, seed: int) -> None:
         super().__init__()
         self.schedule, self.seed = schedule, seed
-        self._losses: dict[str, Tensor] = {}
+        self._losses: dict[str, Tensor] = {}  # an epoch's sums over images
         self._items = 0
 
     embedder: Embedder
@@ -62,6 +62,10 @@ class Learner(pl.LightningModule):
         scheduler = self.schedule.scheduler(optimiser, steps)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
+    def on_train_epoch_start(self) -> None:
+        """Empty the sums of the epoch's losses, whatever an epoch that did not end has left in them."""
+        self._losses, self._items = {}, 0
+
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Seed what the layers draw from (seed, rank, step)."""
         seed = mix_seed(self.seed, self.global_rank, self.global_step)
@@ -82,7 +86,6 @@ class Learner(pl.LightningModule):
         if self.trainer.is_last_batch:
             means = {f"train/{name}": total / self._items for name, total in self._losses.items()}
             self.log_dict(means, on_step=False, on_epoch=True, batch_size=self._items, sync_dist=True)
-            self._losses, self._items = {}, 0
 
     def gather_batch(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings and labels of all devices, with gradients to each; devices may hold different numbers of rows.

@@ -61,7 +61,7 @@ def shortest_trial(folder: Path) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=12, help="of the grid")
+    parser.add_argument("--trials", type=int, default=24, help="of the grid: enough that the start is a small part")
     parser.add_argument("--epochs", type=int, default=4, help="of each trial")
     parser.add_argument("--images", type=int, default=30_000, help="train images")
     options = parser.parse_args()

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from twinfolio.errors import ModelError
 from twinfolio.models.trunks import khayyat as khayyat  # registers its nets with timm
+from twinfolio.models.trunks import koch as koch
 from twinfolio.models.trunks import lu as lu
+from twinfolio.models.trunks import sircnn as sircnn
 from twinfolio.models.trunks.weights import load_imagenet, load_weights_file
 
 

@@ -206,8 +206,14 @@ def bootstrap_statistics(
     return [percentiles(column, confidence) for column in np.asarray(values, dtype=np.float64).T]
 
 
-def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interval:
-    """Score interval of a share of n independent trials (Wilson 1927, Eq. 1); (0, 1) where n = 0."""
+def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> Interval:
+    """Score interval of a share of n independent trials (Wilson 1927, Eq. 1); (0, 1) where n = 0.
+
+    Args:
+        successes: How many succeeded; a trial may count in part.
+        n: Trials.
+        confidence: Coverage.
+    """
     from scipy.special import ndtri
 
     if not 0 <= successes <= n:

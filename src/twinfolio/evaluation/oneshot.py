@@ -200,7 +200,7 @@ def read_trials(path: Path, names: Sequence[str]) -> Trials:
 
 def trial_scores(
     trials: Trials,
-    embeddings: NDArray[np.float32],
+    embeddings: Sequence[NDArray[np.float32]] | NDArray[np.float32],
     pairwise: Pairwise,
     support: Support = "score",
     unit: bool = False,
@@ -209,21 +209,29 @@ def trial_scores(
 
     Args:
         trials: The trials.
-        embeddings: (M, D) of the images, by number.
+        embeddings: Of each image, by number: (D,), or (t, D) of its tiles, over which scores are averaged.
         pairwise: The model's scores.
         support: What is averaged over a class's K images; the same for K = 1.
         unit: Embeddings lie on the unit sphere; a mean of them is put back on it.
     """
+    tiles = [np.atleast_2d(one) for one in embeddings]
     scores = np.empty((len(trials), trials.ways))
     for row, (query, shown) in enumerate(zip(trials.queries, trials.support, strict=True)):
-        images = embeddings[shown]
         if support == "embedding":
-            images = images.mean(axis=1, keepdims=True)
-            if unit:
-                images = images / np.maximum(np.linalg.norm(images, axis=2, keepdims=True), 1e-12)
-        pairs = pairwise(embeddings[query][None], images.reshape(-1, images.shape[2]))
-        scores[row] = np.asarray(pairs, np.float64).reshape(images.shape[:2]).mean(axis=1)
+            parts = [_mean_of([tiles[image] for image in images], unit) for images in shown]
+        else:
+            parts = [tiles[image] for image in shown.ravel()]
+        pairs = np.asarray(pairwise(tiles[query], np.concatenate(parts)), np.float64).mean(axis=0)
+        lengths = np.array([len(part) for part in parts])
+        of_parts = np.add.reduceat(pairs, np.cumsum(lengths) - lengths) / lengths
+        scores[row] = of_parts.reshape(trials.ways, -1).mean(axis=1)
     return scores
+
+
+def _mean_of(images: Sequence[NDArray[np.float32]], unit: bool) -> NDArray[np.float32]:
+    """The mean (1, D) of images, each the mean of its tiles."""
+    mean = np.mean([one.mean(axis=0) for one in images], axis=0, keepdims=True)
+    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12) if unit else mean)
 
 
 def trial_credit(scores: ArrayLike, answers: ArrayLike) -> Floats:

@@ -109,6 +109,14 @@ def test_support_is_averaged_as_scores_or_as_embeddings():
     assert on_sphere[1, 2] == pytest.approx(unit[trials.queries[1]] @ mean / np.linalg.norm(mean), rel=1e-5)
 
 
+def test_scores_are_averaged_over_tiles():
+    trials, generator = draw(shots=2, per_family=2), np.random.default_rng(0)
+    tiles = [generator.normal(size=(1 + number % 3, 4)).astype(np.float32) for number in range(75)]
+    scores = trial_scores(trials, tiles, dot)
+    query, shown = tiles[trials.queries[3]], trials.support[3, 4]
+    assert scores[3, 4] == pytest.approx(np.mean([(query @ tiles[image].T).mean() for image in shown]), rel=1e-5)
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(2, 8), st.integers(1, 4))
 @settings(max_examples=60)
 def test_credit_is_what_random_tie_breaks_give_on_average(seed, ways, levels):

@@ -15,15 +15,20 @@ if TYPE_CHECKING:
 
 def recipe(stage: Stage, params: Optimisation) -> Recipe:
     """How a section's model is trained, on the machine that section ``trainer`` describes."""
+    from twinfolio.data.batch_warp import Warp
     from twinfolio.data.datamodule import Augmentation
-    from twinfolio.models.optimisation import Schedule
+    from twinfolio.models.optimisation import KochSchedule, Schedule
     from twinfolio.training.jobs import Recipe
     from twinfolio.training.trainer import Budget, Hardware
 
+    schedule: Schedule = KochSchedule(params.lr, params.trunk_lr)
+    if params.schedule == "adamw":
+        schedule = Schedule(params.lr, params.trunk_lr, params.weight_decay, params.warmup)
+    augmentation = params.augmentation.model_dump()
     return Recipe(
         seed=params.seed,
-        schedule=Schedule(params.lr, params.trunk_lr, params.weight_decay, params.warmup),
-        augmentation=Augmentation(**params.augmentation.model_dump()),
+        schedule=schedule,
+        augmentation=Augmentation(**augmentation | {"warp": Warp(**augmentation["warp"])}),
         budget=Budget(params.epochs, params.patience, getattr(params, "validate_every", 1)),
         hardware=Hardware(**stage.params.trainer.model_dump()),
         work_dir=stage.work_dir,
@@ -51,7 +56,11 @@ def pair_settings(params: PairTraining) -> dict[str, Any]:
         "classes_per_batch": params.classes_per_batch,
         "images_per_class": params.images_per_class,
         "steps_per_epoch": params.steps_per_epoch,
+        "within": params.within,
         "gallery": params.validation_gallery,
+        "validation": params.validation,
+        "trials": params.validation_trials,
+        "ways": params.validation_ways,
     }
     return {name: getattr(params, name) for name in names} | batches | {"objective": objective}
 

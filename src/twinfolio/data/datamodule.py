@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from twinfolio.data.batch_augmentation import augment_batch, to_float
+from twinfolio.data.batch_warp import Warp, warp_batch
 from twinfolio.data.sampling import Batches, ShardBatches
 from twinfolio.data.store import Store
 
@@ -33,19 +34,34 @@ _SHARE_OF_DEVICE = 0.25
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What ``augment_batch`` does to a train batch.
+    """What is done to a train batch.
 
     Args:
         crop: Side of the random crop in pixels; None: the whole row.
         scale: Range of the zoom drawn before the crop.
         colour_jitter: Strength of brightness, contrast, saturation and channel changes.
         grey: Share of images made grey.
+        warp: How far images are turned, slanted, moved, zoomed and bent, before the rest.
     """
 
     crop: int | None = None
     scale: tuple[float, float] = (1.0, 1.0)
     colour_jitter: float = 0.0
     grey: float = 0.0
+    warp: Warp = field(default_factory=Warp)
+
+    def of(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Augmented images (N, C, h, w), float32 in [0, 1]."""
+        if self.warp.moves:
+            images = warp_batch(to_float(images), self.warp, generator)
+        return augment_batch(
+            images,
+            crop=self.crop,
+            scale=self.scale,
+            colour_jitter=self.colour_jitter,
+            grey=self.grey,
+            generator=generator,
+        )
 
 
 @dataclass(frozen=True)
@@ -194,7 +210,7 @@ class StoreDataModule(pl.LightningDataModule):
         if self.trainer is None or not self.trainer.training:
             return batch | {"images": to_float(images)}
         generator = torch.Generator().manual_seed(mix_seed(self.seed, self._place()[0], self.trainer.global_step))
-        augmented = augment_batch(images, **asdict(self.augmentation), generator=generator)
+        augmented = self.augmentation.of(images, generator)
         return batch | {"images": augmented.contiguous(memory_format=torch.channels_last)}
 
     def _place(self) -> tuple[int, int]:

@@ -202,11 +202,20 @@ class PKBatches(ClassBatches):
     def __iter__(self) -> Iterator[Rows]:
         decks = self._decks()
         generator = self.own_generator()
-        present = np.array(sorted(decks), dtype=np.int64)
+        for labels in self.schedule(np.array(sorted(decks), dtype=np.int64), generator):
+            images = np.concatenate([decks[label].draw(self.per_class, generator) for label in labels])
+            yield self.table.draw_rows(images, generator)
+
+    def schedule(self, present: NDArray[np.int64], generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+        """The classes of each step.
+
+        Args:
+            present: Classes this rank has images of.
+            generator: Source of the draw.
+        """
         weights = self.table.row_counts[present].astype(np.float64)
         for chosen in class_schedule(weights, min(self.classes_per_batch, len(present)), self.steps, generator):
-            images = np.concatenate([decks[label].draw(self.per_class, generator) for label in present[chosen]])
-            yield self.table.draw_rows(images, generator)
+            yield present[chosen]
 
     def _decks(self) -> dict[int, Deck]:
         shared = self.shared_generator()

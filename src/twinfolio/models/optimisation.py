@@ -1,9 +1,10 @@
-"""The optimiser and learning-rate schedule that all training stages share."""
+"""The optimiser and learning-rate schedule that all training stages share, and those of the one-shot papers."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,7 +27,7 @@ class Schedule:
     weight_decay: float = 1e-4
     warmup: float = 0.1
 
-    def optimiser(self, module: nn.Module, trunk: nn.Module) -> torch.optim.AdamW:
+    def optimiser(self, module: nn.Module, trunk: nn.Module) -> torch.optim.Optimizer:
         """AdamW (Loshchilov & Hutter 2019) over the parameters of ``module`` that learn.
 
         Args:
@@ -43,6 +44,69 @@ class Schedule:
     def scheduler(self, optimiser: torch.optim.Optimizer, steps: int) -> LambdaLR:
         """The schedule over ``steps`` optimiser steps, to be advanced after each."""
         return LambdaLR(optimiser, lambda step: warmup_cosine(step, steps, self.warmup))
+
+
+@dataclass(frozen=True)
+class KochSchedule(Schedule):
+    """SGD as in Koch et al. 2015, section 3.2, with the values of Ma et al. (systems.md 5.3); there is no warm-up.
+
+    The rate falls by the same factor every 500 steps and momentum rises by the same amount every step, to a limit. The
+    penalty lambda sum w^2, on kernels of convolutions alone, is a coupled decay of 2 lambda.
+
+    Args:
+        lr: Rate of the first steps.
+        trunk_lr: Not used but for 0, which freezes the trunk.
+        decay: Factor on the rate.
+        every: Steps from one fall of the rate to the next.
+        momentum: Momentum of the first step.
+        ramp: What momentum gains with each step.
+        limit: Where it stops.
+        penalty: lambda.
+    """
+
+    lr: float = 0.01
+    trunk_lr: float = 0.01
+    decay: float = 0.99
+    every: int = 500
+    momentum: float = 0.5
+    ramp: float = 0.01
+    limit: float = 0.9
+    penalty: float = 0.01
+
+    def optimiser(self, module: nn.Module, trunk: nn.Module) -> torch.optim.Optimizer:
+        """SGD with momentum; see ``Schedule.optimiser``."""
+        learning = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        kernels = {"params": [one for one in learning if one.ndim == 4], "weight_decay": 2 * self.penalty}
+        others = {"params": [one for one in learning if one.ndim != 4], "weight_decay": 0.0}
+        return torch.optim.SGD([kernels, others], lr=self.lr, momentum=self.momentum)
+
+    def scheduler(self, optimiser: torch.optim.Optimizer, steps: int) -> LambdaLR:
+        """The falling rate and the rising momentum, to be advanced after each step."""
+        return MomentumRamp(optimiser, self)
+
+
+class MomentumRamp(LambdaLR):
+    """``KochSchedule``'s rate, and its momentum with it.
+
+    Args:
+        optimiser: SGD.
+        schedule: Whose values it follows.
+    """
+
+    def __init__(self, optimiser: torch.optim.Optimizer, schedule: KochSchedule) -> None:
+        self.schedule = schedule
+        super().__init__(optimiser, lambda step: schedule.decay ** (step // schedule.every))
+
+    def step(self, epoch: int | None = None) -> None:
+        """Advance both by one step."""
+        super().step(epoch)
+        momentum = min(self.schedule.limit, self.schedule.momentum + self.schedule.ramp * self.last_epoch)
+        for group in self.optimizer.param_groups:
+            group["momentum"] = momentum
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs; the schedule is not among it, the run has its own."""
+        return {name: value for name, value in super().state_dict().items() if name != "schedule"}
 
 
 def parameter_groups(

@@ -1,26 +1,20 @@
-"""The Siamese model as a LightningModule: a loss over pairs, validated by retrieval mAP."""
+"""The Siamese model as a LightningModule: a loss over pairs, validated by retrieval or by one-shot trials."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
-from twinfolio.evaluation.ranking_metrics import retrieval_metrics
-from twinfolio.evaluation.retrieval_protocol import average_tiles
 from twinfolio.models.embedder import ClassLayer, Embedder
 from twinfolio.models.heads import Head
 from twinfolio.models.learner import Learner
 from twinfolio.models.losses import calibration_loss, pair_loss, paired_calibration_loss, paired_loss
 from twinfolio.models.optimisation import Schedule
-
-MONITOR = "val/retrieval/mAP"
-"""What early stopping and the best checkpoint watch."""
+from twinfolio.models.tasks import ValidationTask, mean_value
 
 
 @dataclass(frozen=True)
@@ -42,32 +36,6 @@ class PairObjective:
     class_weight: float = 1.0
 
 
-@dataclass(frozen=True)
-class RetrievalTask:
-    """Which validation query may find what in the gallery; scores are averaged over the tiles of an image.
-
-    Args:
-        query_sources: (q,) image number of each query row.
-        gallery_sources: (m,) image number of each gallery row.
-        relevant: (Q, M) pairs of images of one class.
-        excluded: (Q, M) pairs of images of one group or duplicate cluster, which do not count.
-    """
-
-    query_sources: NDArray[np.int64]
-    gallery_sources: NDArray[np.int64]
-    relevant: NDArray[np.bool_]
-    excluded: NDArray[np.bool_]
-
-    def average_precisions(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Each query image's AP (Q,), ties taken in expectation; NaN where it has nothing to find.
-
-        Args:
-            scores: (q, m) of the rows, higher = more similar.
-        """
-        averaged = average_tiles(scores, self.query_sources, self.gallery_sources)
-        return retrieval_metrics(averaged, self.relevant, self.excluded, ks=(1,)).per_query["mAP"]
-
-
 class SiameseModule(Learner):
     """Embedder and head, trained on the pairs of a batch; a class layer on the same embedding steadies it.
 
@@ -80,7 +48,7 @@ class SiameseModule(Learner):
         class_layer: Embeddings to class logits, or None.
         objective: What is minimised.
         class_weights: (C,) weights of the classes in the class layer's loss and of the anchors of episodes.
-        task: What validation queries may find.
+        task: What validates it.
         schedule: Optimiser settings.
         seed: Seed of what the layers draw.
     """
@@ -95,7 +63,7 @@ class SiameseModule(Learner):
         *,
         objective: PairObjective,
         class_weights: Tensor,
-        task: RetrievalTask,
+        task: ValidationTask,
         schedule: Schedule,
         seed: int,
     ) -> None:
@@ -104,7 +72,7 @@ class SiameseModule(Learner):
         self.objective, self.task = objective, task
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.freeze_if_asked()
-        self._seen: tuple[list[tuple[Tensor, Tensor]], ...] = ([], [])
+        self._seen: dict[int, list[tuple[Tensor, Tensor]]] = {}
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) in [0, 1] to embeddings (N, D)."""
@@ -158,31 +126,15 @@ class SiameseModule(Learner):
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation."""
-        self._seen = ([], [])
+        self._seen = {}
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Keep the embeddings of a batch of queries (loader 0) or of the gallery (loader 1)."""
-        self._seen[dataloader_idx].append((batch["rows"], self(batch["images"]).float()))
+        """Keep the embeddings of a batch of one of the validation loaders."""
+        self._seen.setdefault(dataloader_idx, []).append((batch["rows"], self(batch["images"]).float()))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the retrieval mAP of all queries on the gallery."""
-        parts = [[torch.cat(column) for column in zip(*seen, strict=True)] for seen in self._seen]
-        queries, gallery = (torch.from_numpy(self.gather_rows(*part)[0]) for part in parts)
-        self._seen = ([], [])
-        self.log(MONITOR, mean_average_precision(self.average_precisions(queries, gallery)))
-
-    def average_precisions(self, queries: Tensor, gallery: Tensor) -> NDArray[np.float64]:
-        """Each query image's AP (Q,) by the head's scores.
-
-        Args:
-            queries: (q, D) embeddings of the query rows.
-            gallery: (m, D) embeddings of the gallery rows.
-        """
-        with torch.inference_mode():
-            scores = self.head.pairwise(queries.to(self.device), gallery.to(self.device))
-        return self.task.average_precisions(scores.float().cpu().numpy())
-
-
-def mean_average_precision(values: NDArray[np.float64]) -> float:
-    """Mean of the APs that are numbers; 0 where none is."""
-    return float(np.nanmean(values)) if np.isfinite(values).any() else 0.0
+        """Log the mean over all queries or trials of the task."""
+        parts = [[torch.cat(column) for column in zip(*self._seen[at], strict=True)] for at in sorted(self._seen)]
+        embeddings = [torch.from_numpy(self.gather_rows(*part)[0]).to(self.device) for part in parts]
+        self._seen = {}
+        self.log(self.task.monitor, mean_value(self.task.values(self.head, embeddings)))

@@ -8,6 +8,25 @@ from pydantic import Field, model_validator
 
 from twinfolio.params.section import Count, Distance, Section, Share
 
+Factor = Annotated[float, Field(gt=0)]
+
+
+class WarpParams(Section):
+    """Geometric augmentation of a batch: each part is drawn for each image on its own."""
+
+    rotation: float = Field(default=0.0, ge=0, le=180)
+    """Most degrees, either way."""
+    shear: float = Field(default=0.0, ge=0, le=1)
+    """Most radians of slant, either way, along each axis."""
+    shift: float = Field(default=0.0, ge=0, le=1)
+    """Most of the image's side, either way, along each axis."""
+    scale: Annotated[tuple[Factor, Factor], Field(strict=False)] = (1.0, 1.0)
+    """Range of the zoom, along each axis on its own."""
+    bend: float = Field(default=0.0, ge=0, le=1)
+    """Standard deviation, in sides, of the displacements of a 4 x 4 grid of knots."""
+    share: Share = 1.0
+    """Probability of each of the five."""
+
 
 class TensorAugmentation(Section):
     """Augmentation of a batch on the device, new at every step (never in validation or test)."""
@@ -20,6 +39,8 @@ class TensorAugmentation(Section):
     """Strength of brightness, contrast, saturation and channel changes."""
     grey: Share = 0.3
     """Share of images made grey: paper colour is the shortcut of manuscript data."""
+    warp: WarpParams = WarpParams()
+    """Rotation, slant, shift, zoom and bends."""
 
 
 class Optimisation(Section):
@@ -41,6 +62,9 @@ class Optimisation(Section):
     """Peak learning rate of the trunk; 0 freezes it."""
     weight_decay: float = Field(default=1e-4, ge=0)
     """AdamW's decoupled weight decay."""
+    schedule: Literal["adamw", "koch"] = "adamw"
+    """``adamw`` with warm-up and cosine fall, or the SGD of Koch et al. and Ma et al., which ``lr`` alone describes:
+    x .99 every 500 steps, momentum .5 + .01 a step up to .9, penalty .01 on kernels of convolutions."""
     warmup: Share = 0.1
     """Share of all steps over which the rate rises before its cosine fall."""
     patience: Count = 5
@@ -75,6 +99,9 @@ class PairTraining(Optimisation):
     """Margin of the contrastive loss, in units of the head's distance."""
     class_weight: float = Field(default=1.0, ge=0)
     """Weight of a cross-entropy of a class layer on the same embedding; 0 leaves the layer out."""
+    within: Share | None = None
+    """Share of a batch's classes that one family gives (what stands before the ``/`` of a class's name: an alphabet);
+    null: families do not matter. ``episodes`` take whole batches from one family (1)."""
     classes_per_batch: int = Field(default=16, ge=2)
     """P: classes in a batch (all of them, where there are fewer)."""
     images_per_class: int = Field(default=4, ge=2)
@@ -93,6 +120,13 @@ class PairTraining(Optimisation):
     """Put embeddings on the unit sphere."""
     validate_every: Count = 1
     """Epochs from one validation to the next; the last epoch is always validated."""
+    validation: Literal["retrieval", "oneshot"] = "retrieval"
+    """Validated by retrieval of train images of the same class, or by one-shot trials among validation images, whose
+    classes training does not see."""
+    validation_trials: Count = 400
+    """One-shot trials a family, in validation."""
+    validation_ways: int = Field(default=20, ge=2)
+    """Classes of such a trial."""
     validation_gallery: int = Field(default=400, ge=2)
     """Most train images, balanced over classes, that a validation during training ranks the queries against."""
 
@@ -103,6 +137,10 @@ class PairTraining(Optimisation):
         if self.pairs == "episodes" and self.loss not in ("bce", "contrastive"):
             raise ValueError(
                 f"pairs = episodes gives single pairs, loss = {self.loss} needs all: use bce or contrastive"
+            )
+        if self.pairs == "episodes" and self.within not in (None, 1):
+            raise ValueError(
+                f"within = {self.within}: pairs = episodes takes whole batches from one family, 1, or null"
             )
         return self
 

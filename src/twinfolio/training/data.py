@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from twinfolio.data.datamodule import StoreRows, balanced_subset
+from twinfolio.data.family_batches import class_families
 from twinfolio.data.store import Store, StoreInfo
 from twinfolio.errors import DataError
-from twinfolio.models.siamese import RetrievalTask
+from twinfolio.evaluation.oneshot import draw_trials
+from twinfolio.models.tasks import OneShotTask, RetrievalTask
 
 
 def open_rows(store: Path, refit: bool = False) -> tuple[StoreRows, StoreRows]:
@@ -58,4 +61,31 @@ def retrieval_task(queries: StoreRows, gallery: StoreRows) -> RetrievalTask:
     """
     query, found = queries.image_keys, gallery.image_keys
     relevant = query.labels[:, None] == found.labels[None, :]
-    return RetrievalTask(queries.sources, gallery.sources, relevant, query.excluded_from(found))
+    return RetrievalTask(queries.sources, gallery.sources, relevant, query.excluded_from(found), query.groups)
+
+
+def oneshot_task(val: StoreRows, classes: Sequence[str], *, ways: int, per_family: int, seed: int) -> OneShotTask:
+    """One-shot trials within the families of the validation classes.
+
+    Args:
+        val: Validation rows, each an image.
+        classes: Names of the labels; what stands before a ``/`` is the family.
+        ways: Classes a trial.
+        per_family: Trials a family.
+        seed: Of the draw.
+
+    Raises:
+        DataError: Images in several tiles or copies, or a family with too few classes.
+    """
+    if len(np.unique(val.sources)) < len(val):
+        raise DataError("one-shot validation takes one row an image", "set augment.store.tiles to 1")
+    families = class_families(classes)[val.labels]
+    trials = draw_trials(
+        val.labels, families, val.index["group"].to_numpy(dtype=str), ways=ways, per_family=per_family, seed=seed
+    )
+    return OneShotTask(trials)
+
+
+def trained_classes(info: StoreInfo, train: StoreRows) -> list[str]:
+    """The classes up to the last that has train rows: classes held out of training come after those."""
+    return info.classes[: int(train.labels.max()) + 1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,22 @@ import torch
 from numpy.typing import NDArray
 
 from twinfolio.data.datamodule import StoreDataModule, StoreRows
+from twinfolio.data.family_batches import FamilyBatches, FamilyEpisodes, class_families
 from twinfolio.data.sampling import Batches, EpisodeBatches, PKBatches
 from twinfolio.data.store import StoreInfo, class_weights, read_info
 from twinfolio.evaluation.bootstrap import bootstrap_interval
 from twinfolio.models.bundle import load_model
 from twinfolio.models.embedder import build_class_layer, build_siamese, start_from
-from twinfolio.models.siamese import MONITOR, PairObjective, RetrievalTask, SiameseModule, mean_average_precision
-from twinfolio.training.data import flat_size, gallery_rows, open_rows, retrieval_task
+from twinfolio.models.siamese import PairObjective, SiameseModule
+from twinfolio.models.tasks import ValidationTask, mean_value
+from twinfolio.training.data import (
+    flat_size,
+    gallery_rows,
+    oneshot_task,
+    open_rows,
+    retrieval_task,
+    trained_classes,
+)
 from twinfolio.training.fit import Fitted, predict, seeded_weights
 from twinfolio.training.jobs import Recipe, Trained, train, training_facts
 
@@ -44,7 +53,11 @@ class SiameseSpec:
         classes_per_batch: P classes in a batch.
         images_per_class: K images of each.
         steps_per_epoch: Batches an epoch; None: as many as show every row about once.
+        within: Share of a batch's classes that one family gives; None: families do not matter.
         gallery: Most train images that validation queries are ranked against.
+        validation: ``retrieval`` on that gallery, or ``oneshot`` trials among the validation images.
+        trials: One-shot trials a family.
+        ways: Classes of such a trial.
         refit: Train on validation rows too, for all epochs, and keep the last weights: nothing is left to validate on.
     """
 
@@ -64,12 +77,16 @@ class SiameseSpec:
     classes_per_batch: int = 16
     images_per_class: int = 4
     steps_per_epoch: int | None = None
+    within: float | None = None
     gallery: int = 400
+    validation: str = "retrieval"
+    trials: int = 400
+    ways: int = 20
     refit: bool = False
 
 
 def train_siamese(store: Path, spec: SiameseSpec, recipe: Recipe) -> Trained | None:
-    """Train a Siamese model on a store's train rows; the best epoch by validation retrieval mAP is kept.
+    """Train a Siamese model on a store's train rows; the best epoch on validation is kept.
 
     Args:
         store: Folder of the store.
@@ -82,44 +99,56 @@ def train_siamese(store: Path, spec: SiameseSpec, recipe: Recipe) -> Trained | N
     """
     info = read_info(store)
     rows, val = open_rows(store, spec.refit)
-    gallery = gallery_rows(rows, spec.gallery, recipe.seed)
-    task = retrieval_task(val, gallery)
-    module = _module(spec, recipe, rows, task, info)
+    classes = trained_classes(info, rows)
+    task, parts = _validation(spec, recipe.seed, rows, val, info)
+    module = _module(spec, recipe, rows, task, info, len(classes))
     data = StoreDataModule(
         rows,
         val,
-        train_batches=lambda labels, sources, rank, world: _batches(labels, sources, spec, recipe.seed, rank, world),
+        train_batches=lambda labels, sources, rank, world: _batches(
+            labels, sources, classes, spec, seed=recipe.seed, rank=rank, world=world
+        ),
         augmentation=recipe.augmentation,
         seed=recipe.seed,
-        gallery=gallery,
+        gallery=parts[1] if len(parts) > 1 else None,
     )
-    fitted = train(module, data, recipe, monitor=None if spec.refit else MONITOR)
+    fitted = train(module, data, recipe, monitor=None if spec.refit else task.monitor)
     if fitted is None:
         return None
-    metrics = {} if spec.refit else validate_siamese(module, val, gallery, fitted.device, recipe.seed)
-    return _result(module, info.classes, metrics, fitted)
+    metrics = {} if spec.refit else validate_siamese(module, parts, fitted.device, recipe.seed)
+    return _result(module, classes, metrics, fitted)
 
 
 def validate_siamese(
-    module: SiameseModule, queries: StoreRows, gallery: StoreRows, device: torch.device, seed: int = 0
+    module: SiameseModule, parts: Sequence[StoreRows], device: torch.device, seed: int = 0
 ) -> dict[str, float]:
-    """Retrieval mAP of the queries on the gallery, on one device, with an interval from a bootstrap over groups.
+    """The task's mean on one device, with an interval from a bootstrap over its groups.
 
     Args:
         module: In evaluation mode, on ``device``; its task belongs to these rows.
-        queries: Validation rows.
-        gallery: Train rows.
+        parts: The rows of each validation loader.
         device: Where it computes.
         seed: Seed of the bootstrap.
     """
-    parts = [torch.from_numpy(predict(module, rows, device)) for rows in (queries, gallery)]
-    values = module.average_precisions(*parts)
-    interval = bootstrap_interval(values, queries.image_keys.groups, seed=seed)
-    return {MONITOR: mean_average_precision(values), f"{MONITOR}_low": interval.low, f"{MONITOR}_high": interval.high}
+    embeddings = [torch.from_numpy(predict(module, rows, device)).to(device) for rows in parts]
+    values, monitor = module.task.values(module.head, embeddings), module.task.monitor
+    interval = bootstrap_interval(values, module.task.groups, seed=seed)
+    return {monitor: mean_value(values), f"{monitor}_low": interval.low, f"{monitor}_high": interval.high}
 
 
-def _module(spec: SiameseSpec, recipe: Recipe, train: StoreRows, task: RetrievalTask, info: StoreInfo) -> SiameseModule:
-    classes = len(info.classes)
+def _validation(
+    spec: SiameseSpec, seed: int, train: StoreRows, val: StoreRows, info: StoreInfo
+) -> tuple[ValidationTask, list[StoreRows]]:
+    """What validates the model, and the rows of each validation loader."""
+    if spec.validation == "oneshot":
+        return oneshot_task(val, info.classes, ways=spec.ways, per_family=spec.trials, seed=seed), [val]
+    gallery = gallery_rows(train, spec.gallery, seed)
+    return retrieval_task(val, gallery), [val, gallery]
+
+
+def _module(
+    spec: SiameseSpec, recipe: Recipe, train: StoreRows, task: ValidationTask, info: StoreInfo, classes: int
+) -> SiameseModule:
     with seeded_weights(recipe.seed):
         embedder, head = build_siamese(
             spec.trunk,
@@ -151,13 +180,18 @@ def _module(spec: SiameseSpec, recipe: Recipe, train: StoreRows, task: Retrieval
 
 
 def _batches(
-    labels: NDArray[np.int64], sources: NDArray[np.int64], spec: SiameseSpec, seed: int, rank: int, world: int
+    labels: NDArray[np.int64], sources: NDArray[np.int64], classes: list[str], spec: SiameseSpec, **place: int
 ) -> Batches:
-    settings: dict[str, Any] = {"steps": spec.steps_per_epoch, "seed": seed, "rank": rank, "world": world}
-    settings["classes_per_batch"] = spec.classes_per_batch
-    if spec.objective.pairs == "episodes":
+    settings: dict[str, Any] = {"steps": spec.steps_per_epoch, "classes_per_batch": spec.classes_per_batch, **place}
+    families = class_families(classes)
+    if spec.objective.pairs == "episodes" and spec.within is None:
         return EpisodeBatches(labels, sources, **settings)
-    return PKBatches(labels, sources, images_per_class=spec.images_per_class, **settings)
+    if spec.objective.pairs == "episodes":
+        return FamilyEpisodes(labels, sources, families=families, **settings)
+    settings["images_per_class"] = spec.images_per_class
+    if spec.within is None:
+        return PKBatches(labels, sources, **settings)
+    return FamilyBatches(labels, sources, families=families, within=spec.within, **settings)
 
 
 def _result(module: SiameseModule, classes: list[str], metrics: dict[str, float], fitted: Fitted) -> Trained:

@@ -5,7 +5,8 @@ import torch
 from twinfolio.models.embedder import build_class_layer, build_siamese
 from twinfolio.models.losses import calibration_loss, pair_loss, paired_loss
 from twinfolio.models.optimisation import Schedule
-from twinfolio.models.siamese import PairObjective, RetrievalTask, SiameseModule, mean_average_precision
+from twinfolio.models.siamese import PairObjective, SiameseModule
+from twinfolio.models.tasks import RetrievalTask
 
 
 class OneDevice:
@@ -24,7 +25,7 @@ def make(objective=None, distance="l2"):
         layer,
         objective=objective,
         class_weights=torch.tensor([1.0, 3.0, 0.5]),
-        task=RetrievalTask(np.zeros(1, int), np.zeros(1, int), none, none),
+        task=RetrievalTask(np.zeros(1, int), np.zeros(1, int), none, none, np.array(["page"])),
         schedule=Schedule(),
         seed=0,
     ).eval()
@@ -76,28 +77,3 @@ def test_every_parameter_learns_from_a_step():
     module = make()
     module.train().training_step(batch([0, 0, 1, 1, 2, 2]), 0)["loss"].backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
-
-
-def test_average_precision_leaves_out_excluded_pairs_and_averages_tiles():
-    relevant = np.array([[True, False, True], [False, False, False]])
-    excluded = np.array([[True, False, False], [False, False, False]])
-    task = RetrievalTask(np.array([0, 0, 1]), np.array([0, 1, 2, 2]), relevant, excluded)
-    # gallery image 2 has two tiles: 0.9 and 0.3 average 0.6, below gallery image 1 at 0.7
-    scores = np.array([[9.0, 0.7, 0.9, 0.3], [9.0, 0.7, 0.9, 0.3], [0.0, 0.0, 0.0, 0.0]], dtype=np.float32)
-    values = task.average_precisions(scores)
-    assert values[0] == pytest.approx(0.5)
-    assert np.isnan(values[1])
-    assert mean_average_precision(values) == pytest.approx(0.5)
-
-
-def test_no_query_with_anything_to_find_gives_zero():
-    assert mean_average_precision(np.array([np.nan, np.nan])) == 0.0
-
-
-def test_scores_come_from_the_head():
-    module = make()
-    eye = np.eye(3, dtype=bool)
-    module.task = RetrievalTask(np.arange(3), np.arange(3), eye, np.zeros((3, 3), dtype=bool))
-    gallery = torch.nn.functional.normalize(torch.randn(3, 8, generator=torch.Generator().manual_seed(1)), dim=1)
-    assert module.average_precisions(gallery, gallery).tolist() == [1.0, 1.0, 1.0]
-    assert module.average_precisions(gallery, gallery.flip(0)).mean() < 1

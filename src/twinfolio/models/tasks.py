@@ -98,8 +98,9 @@ class OneShotTask:
 
     @property
     def groups(self) -> NDArray[np.str_]:
-        """The family of each trial."""
-        return self.trials.families
+        """The family of each trial; its query, where all are of one family."""
+        several = len(np.unique(self.trials.families)) > 1
+        return self.trials.families if several else self.trials.queries.astype(np.str_)
 
     def values(self, head: Head, embeddings: Sequence[Tensor]) -> Floats:
         """Each trial's credit (T,); ties share it.

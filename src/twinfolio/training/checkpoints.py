@@ -33,6 +33,18 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             temporary.unlink(missing_ok=True)
 
 
+class LatestBest(ModelCheckpoint):
+    """Keeps the latest of equally good epochs: the learning rate has fallen further by then.
+
+    On easy data validation is without a fault long before training ends, and Lightning would keep the first such epoch.
+    """
+
+    def check_monitor_top_k(self, trainer: pl.Trainer, current: torch.Tensor | None = None) -> bool:
+        """Whether this epoch's value is at least the best so far."""
+        equal = current is not None and self.best_model_score is not None and bool(current == self.best_model_score)
+        return trainer.strategy.reduce_boolean_decision(equal) or super().check_monitor_top_k(trainer, current)
+
+
 def best_and_last(work_dir: Path, monitor: str | None) -> list[pl.Callback]:
     """The checkpoint callbacks: weights of the best validated epoch, and everything of the last epoch.
 
@@ -44,7 +56,7 @@ def best_and_last(work_dir: Path, monitor: str | None) -> list[pl.Callback]:
     last = ModelCheckpoint(filename=LAST, monitor=None, save_on_train_epoch_end=True, **same_name)
     if monitor is None:
         return [last]
-    best = ModelCheckpoint(
+    best = LatestBest(
         filename=BEST,
         monitor=monitor,
         mode="max",

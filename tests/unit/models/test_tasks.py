@@ -51,4 +51,6 @@ def test_trials_are_scored_by_the_head_in_blocks_as_they_are_one_by_one(kind, sh
     np.testing.assert_allclose(head_scores(head, embeddings, trials), expected, atol=1e-4)
     task = OneShotTask(trials)
     np.testing.assert_array_equal(task.values(head, [embeddings]), trial_credit(expected, trials.answers))
-    assert task.groups.tolist() == ["all"] * 40
+    assert task.groups.tolist() == trials.queries.astype(str).tolist()
+    halves = draw_trials(labels, np.repeat(["a", "b"], 30), np.arange(60), ways=5, per_family=2, seed=0)
+    assert OneShotTask(halves).groups.tolist() == ["a", "a", "b", "b"]

@@ -18,13 +18,16 @@ Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
 """Images (N, S, S) or (N, S, S, C), and labels (N,)."""
 
 
-def write_array_store(target: Path, parts: Mapping[str, Part], classes: Sequence[str]) -> StoreInfo:
+def write_array_store(
+    target: Path, parts: Mapping[str, Part], classes: Sequence[str], names: Mapping[str, Sequence[str]] | None = None
+) -> StoreInfo:
     """Write ``train``, ``val`` and ``test`` as a store; see ``twinfolio.data.store``.
 
     Args:
         target: The store's folder.
         parts: Split -> images and labels.
         classes: Names of the labels.
+        names: Split -> name of each image; None: class and number.
     """
     import pandas as pd
 
@@ -35,9 +38,10 @@ def write_array_store(target: Path, parts: Mapping[str, Part], classes: Sequence
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / "images.npy", images[split])
         np.save(folder / "labels.npy", labels.astype(np.int64))
-        names = [f"{classes[label]}/{split}-{number:06d}" for number, label in enumerate(labels)]
-        columns = {"image_id": names, "copy": 0, "tile": 0, "label": [classes[label] for label in labels]}
-        index = pd.DataFrame(columns | {"group": names, "cluster": names, "within_group": 0})
+        numbered = [f"{classes[label]}/{split}-{number:06d}" for number, label in enumerate(labels)]
+        own = list(numbered if names is None else names[split])
+        columns = {"image_id": own, "copy": 0, "tile": 0, "label": [classes[label] for label in labels]}
+        index = pd.DataFrame(columns | {"group": own, "cluster": own, "within_group": 0})
         index[list(INDEX_COLUMNS)].to_csv(folder / "index.csv", index=False, lineterminator="\n")
         digest.update(images[split].tobytes() + labels.tobytes())
     info = StoreInfo(

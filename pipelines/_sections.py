@@ -24,6 +24,9 @@ SECTIONS = {
     "lu_grid": ("lu_grid", "classify", "siamese", "trainer"),
     "lu_curves": ("lu_grid", "siamese", "trainer"),
     "lu_tables": ("lu_grid", "digits"),
+    "omniglot": ("omniglot",),
+    "oneshot": ("ma_oneshot", "siamese", "trainer"),
+    "oneshot_test": ("ma_oneshot", "siamese"),
     "search": tuple(name for name in Params.model_fields if name not in ("sample", "tracking")),
     "search_verdict": tuple(name for name in Params.model_fields if name not in ("sample", "tracking")),
 }

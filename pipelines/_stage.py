@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("twinfolio.stage")
 
-TRAINING = ("classify", "train_siamese", "train_scratch", "refit")
+TRAINING = ("classify", "train_siamese", "train_scratch", "refit", "oneshot")
 LAST = "evaluate"
 BEFORE_STORE = ("sample_data", "split")
 RUN_ID = "TWINFOLIO_RUN_ID"
@@ -121,7 +121,7 @@ def run_stage(
     inputs: Sequence[str],
     item: str | None = None,
     item_option: str | None = None,
-    choices: Sequence[str] = ("l1", "l2", "cosine"),
+    choices: Sequence[str] | None = ("l1", "l2", "cosine"),
 ) -> NoReturn:
     """Run a stage and end the process: 0 done, 2 an error the user can mend (one line), 130/143 interrupted.
 
@@ -132,7 +132,7 @@ def run_stage(
             ``{item}`` the item.
         item: Item of a DVC matrix.
         item_option: Command-line option that gives the item instead ("--distance").
-        choices: Items the option takes.
+        choices: Items the option takes; None: whatever params name.
     """
     set_up_logging(name)
     keep_freed_memory()
@@ -284,7 +284,7 @@ def _system_metrics(stage: Stage, run: StageRun) -> AbstractContextManager[None]
     return run.system_metrics() if wanted else nullcontext()
 
 
-def _parse_item(option: str, choices: Sequence[str]) -> str:
+def _parse_item(option: str, choices: Sequence[str] | None) -> str:
     """Read the one option of a stage that has items."""
     parser = argparse.ArgumentParser()
     parser.add_argument(option, required=True, choices=choices, dest="item")

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from twinfolio.errors import DataError
 from twinfolio.evaluation.arrays import Floats, Integers, codes, finite_scores, same_length
-from twinfolio.evaluation.bootstrap import Interval, bootstrap_interval, wilson_interval
+from twinfolio.evaluation.bootstrap import Interval, bootstrap_interval, percentiles, wilson_interval
 
 Pairwise = Callable[[NDArray[np.float32], NDArray[np.float32]], ArrayLike]
 """Scores (n, m), higher = more similar, of embeddings (n, D) with embeddings (m, D)."""
@@ -298,3 +298,33 @@ def oneshot_report(credit: ArrayLike, families: ArrayLike, seed: int = 0) -> One
 def _accuracy(credit: Floats) -> Accuracy:
     mean = float(credit.mean()) if len(credit) else float("nan")
     return Accuracy(len(credit), mean, wilson_interval(float(credit.sum()), len(credit)))
+
+
+def crossed_interval(
+    credit: ArrayLike, families: ArrayLike, n: int = 5000, seed: int = 0, confidence: float = 0.95
+) -> Interval:
+    """Interval of the mean over trials and seeds, both drawn anew: families of trials, and trainings.
+
+    The pigeonhole bootstrap (Owen 2007) of a crossed design; of one training only the families are drawn.
+
+    Args:
+        credit: (S, T), a row a training.
+        families: (T,) family of each trial.
+        n: Resamples.
+        seed: Of the resamples.
+        confidence: Coverage.
+
+    Returns:
+        The percentile interval; NaN for fewer than two families.
+    """
+    values = np.asarray(credit, np.float64)
+    names, of = np.unique(np.asarray(families, np.str_), return_inverse=True)
+    if len(names) < 2:
+        return Interval(float("nan"), float("nan"))
+    member = np.eye(len(names))[of]
+    sums, counts = values @ member, member.sum(axis=0)
+    generator = np.random.default_rng(seed)
+    trained = generator.multinomial(len(values), np.full(len(values), 1 / len(values)), size=n)
+    drawn = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n)
+    means = np.einsum("ns,sf,nf->n", trained, sums, drawn) / (len(values) * (drawn @ counts))
+    return percentiles(means, confidence)

@@ -13,6 +13,7 @@ from twinfolio.params.assessment import CalibrateParams, CompareParams, Evaluate
 from twinfolio.params.data import AugmentParams, SampleParams, SplitParams
 from twinfolio.params.digits import DigitsParams
 from twinfolio.params.lu_grid import LuGridParams
+from twinfolio.params.oneshot import MaOneshotParams, OmniglotParams
 from twinfolio.params.search import SearchParams
 from twinfolio.params.section import Section
 from twinfolio.params.training import ClassifyParams, ScratchParams, SiameseParams, TrainerParams
@@ -45,6 +46,8 @@ class Params(Section):
     search: SearchParams = SearchParams()
     digits: DigitsParams = DigitsParams()
     lu_grid: LuGridParams = LuGridParams()
+    omniglot: OmniglotParams = OmniglotParams()
+    ma_oneshot: MaOneshotParams = MaOneshotParams()
     trainer: TrainerParams = TrainerParams()
     tracking: TrackingParams = TrackingParams()
 

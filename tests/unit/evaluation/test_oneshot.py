@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twinfolio.errors import DataError
-from twinfolio.evaluation.bootstrap import wilson_interval
+from twinfolio.evaluation.bootstrap import bootstrap_interval, wilson_interval
 from twinfolio.evaluation.oneshot import (
+    crossed_interval,
     draw_trials,
     oneshot_report,
     read_trials,
@@ -176,3 +177,15 @@ def test_a_file_that_is_none_is_refused_in_a_line(tmp_path, text, said):
         path.write_text(text)
     with pytest.raises(DataError, match=said):
         read_trials(path, NAMES)
+
+
+def test_the_crossed_interval_knows_of_families_and_of_trainings():
+    families, generator = np.repeat(np.arange(20), 50), np.random.default_rng(0)
+    easy = generator.normal(0.8, 0.1, 20)[families]
+    same = np.stack([easy, easy, easy])
+    low, high = crossed_interval(same, families)
+    alone = bootstrap_interval(easy, families, n=5000)
+    assert (low, high) == pytest.approx(tuple(alone), abs=0.004)  # equal trainings add nothing
+    apart = crossed_interval(same + np.array([[-0.1], [0.0], [0.1]]), families)
+    assert apart.high - apart.low > 1.5 * (high - low)
+    assert np.isnan(crossed_interval(same, np.zeros(1000))).all()

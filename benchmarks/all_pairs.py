@@ -14,7 +14,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
@@ -24,7 +24,6 @@ import torch
 from _bench import finish
 from torch import Tensor, nn
 
-from twinfolio.data.batch_augmentation import augment_batch
 from twinfolio.data.building import build_manifest
 from twinfolio.data.datamodule import Augmentation, StoreRows
 from twinfolio.data.sampling import PKBatches
@@ -127,7 +126,7 @@ class Side:
         batch = self.train[next(self.batches)]
         images, labels = (batch[name].to(self.settings.device) for name in ("images", "labels"))
         how = Augmentation(crop=self.settings.crop, colour_jitter=0.4, grey=0.3)
-        crops = augment_batch(images, **asdict(how), generator=self.generator)
+        crops = how.of(images, self.generator)
         loss, pairs = STEPS[self.name](self.model, crops.contiguous(memory_format=torch.channels_last), labels)
         self.optimiser.zero_grad()
         loss.backward()

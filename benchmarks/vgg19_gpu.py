@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ import pytorch_lightning as pl
 import torch
 from _bench import finish, skipped
 
-from twinfolio.data.batch_augmentation import augment_batch, to_float
+from twinfolio.data.batch_augmentation import to_float
 from twinfolio.data.datamodule import Augmentation, Batch, BatchFactory, StoreDataModule, StoreRows, eval_batch_size
 from twinfolio.data.sampling import PKBatches, ShuffledBatches
 from twinfolio.data.store import INDEX_COLUMNS, Store
@@ -138,7 +138,7 @@ def ready_batches(rows: StoreRows, size: int, drawn: Any, device: torch.device) 
     for numbers in drawn:
         if len(numbers) == size and len(batches) < READY_BATCHES:
             batch = {name: values.to(device) for name, values in rows[numbers].items()}
-            images = augment_batch(batch["images"], **asdict(AUGMENTATION), generator=generator)
+            images = AUGMENTATION.of(batch["images"], generator)
             batches.append(batch | {"images": images.contiguous(memory_format=torch.channels_last)})
     return batches
 

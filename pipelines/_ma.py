@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twinfolio.params import Params
 from twinfolio.params.file import parse_params
 from twinfolio.search.space import patched
+
+if TYPE_CHECKING:
+    from twinfolio.assessment.oneshot import Views
 
 STORES = {"ours": Path("outputs/omniglot/store"), "paper": Path("outputs/omniglot/store_105")}
 RUNS, TRIALS, ABOUT = (Path("outputs/omniglot", name) for name in ("runs.npz", "trials", "about.json"))
@@ -51,6 +54,16 @@ PAPER: dict[str, Any] = {
 }  # fmt: skip
 """systems.md 5.3; with 40 trials an alphabet to validate on, as the paper's rates of 1/240 say."""
 _KOCHS_TWIN = {"siamese.embedding": 4096, "siamese.activation": "sigmoid"}
+
+
+def views_of(training: Training, params: Params) -> Views | None:
+    """How images of the evaluation side are looked at; the paper's recipe looks once."""
+    from twinfolio.assessment.oneshot import Views
+    from twinfolio.data.batch_warp import Warp
+
+    if training.recipe == "paper":
+        return None
+    return Views(params.ma_oneshot.views, Warp(**params.ma_oneshot.view_warp.model_dump()))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from _stage import Stage
 from twinfolio.params.training import Optimisation, PairTraining
 
 if TYPE_CHECKING:
+    from pytorch_lightning import Callback
+
     from twinfolio.training.jobs import Recipe, Trained
     from twinfolio.training.siamese import SiameseSpec
 
@@ -33,8 +35,17 @@ def recipe(stage: Stage, params: Optimisation) -> Recipe:
         hardware=Hardware(**stage.params.trainer.model_dump()),
         work_dir=stage.work_dir,
         logger=stage.lightning_logger(),
-        callbacks=stage.callbacks,
+        callbacks=(*stage.callbacks, *weight_averaging(getattr(params, "ema", None))),
     )
+
+
+def weight_averaging(decay: float | None) -> tuple[Callback, ...]:
+    """Lightning's moving average of the weights, where it is asked for."""
+    if decay is None:
+        return ()
+    from pytorch_lightning.callbacks import EMAWeightAveraging
+
+    return (EMAWeightAveraging(decay=decay),)
 
 
 def siamese_spec(stage: Stage, distance: str) -> SiameseSpec:

@@ -3,39 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from twinfolio.data.batch_augmentation import to_float
+from twinfolio.data.batch_warp import Warp, warp_batch
+from twinfolio.data.datamodule import mix_seed
 from twinfolio.data.store import Store
 from twinfolio.errors import DataError
 from twinfolio.evaluation.arrays import Floats
 from twinfolio.evaluation.oneshot import Trials, read_trials, trial_credit
 from twinfolio.models.bundle import Model
+from twinfolio.models.distances import unit_vectors
 from twinfolio.models.tasks import head_scores
 
 _PIXELS = 4_000_000
 """Most pixels embedded at once."""
 
 
-def embed_images(model: Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Embeddings (N, D) of images (N, H, W, C), a few at a time."""
+@dataclass(frozen=True)
+class Views:
+    """How many times an image is looked at: once as it is, and again under small warps; the embeddings are averaged.
+
+    Attributes:
+        count: Looks.
+        warp: Of all but the first.
+    """
+
+    count: int = 1
+    warp: Warp = field(default_factory=Warp)
+
+
+def embed_images(model: Model, images: NDArray[np.uint8], views: Views | None = None) -> Tensor:
+    """Embeddings (N, D), on the model's device, of images (N, H, W, C), a few at a time.
+
+    Args:
+        model: With an embedder; where it normalises, so is the mean over views.
+        images: As the store keeps them.
+        views: None: one look.
+    """
+    views = views or Views()
     batch = max(1, _PIXELS // int(np.prod(images.shape[1:])))
-    parts = [model.embed_uint8(np.asarray(images[start : start + batch])) for start in range(0, len(images), batch)]
-    return np.concatenate(parts)
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(images), batch):
+            x = to_float(torch.from_numpy(np.array(images[start : start + batch])).permute(0, 3, 1, 2).to(model.device))
+            total = model.embedder(x)
+            for view in range(1, views.count):
+                generator = torch.Generator().manual_seed(mix_seed(view, start))
+                total = total + model.embedder(warp_batch(x, views.warp, generator))
+            parts.append(unit_vectors(total) if model.embedder.normalise else total / views.count)
+    return torch.cat(parts)
 
 
-def credit_of(model: Model, images: NDArray[np.uint8], trials: Mapping[str, Trials]) -> dict[str, Floats]:
+def credit_of(
+    model: Model, images: NDArray[np.uint8], trials: Mapping[str, Trials], views: Views | None = None
+) -> dict[str, Floats]:
     """Credit (T,) of each set of trials over the same images (N, H, W, C).
+
+    Args:
+        model: A Siamese model.
+        images: As the store keeps them.
+        trials: Sets of trials over the images.
+        views: See ``embed_images``.
 
     Raises:
         DataError: The model has no head: it is a classifier.
     """
     if model.head is None:
         raise DataError("a classifier has no head to compare two images with", "name a Siamese model")
-    embeddings = torch.from_numpy(embed_images(model, images)).to(model.device)
+    embeddings = embed_images(model, images, views)
     return {name: trial_credit(head_scores(model.head, embeddings, of), of.answers) for name, of in trials.items()}
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from twinfolio.params.section import Count, Section
+from twinfolio.params.training import WarpParams
 
 _TRAINING = re.compile(
     r"(small|sircnn|koch|vgg16|vgg19|resnet18|resnet50|efficientnet_b2|resnext101)-(ours|paper)-(\d+)"
@@ -67,6 +68,10 @@ class MaOneshotParams(Section):
     trainings: Annotated[tuple[Training, ...], Field(strict=False, min_length=1)] = ("small-ours-0",)
     """``TRUNK-RECIPE-SEED``. Trunks: ``small`` (that of ``siamese``), ``sircnn``, ``koch``, and those of the paper's
     Table 5. Recipes: ``ours``, and the ``paper``'s on 105 x 105 pixels."""
+    views: Count = 1
+    """Looks at an image of the evaluation side: one as it is, others under ``view_warp``; embeddings are averaged."""
+    view_warp: WarpParams = WarpParams(rotation=5.0, shear=0.1, shift=0.02, scale=(0.95, 1.05))
+    """How far the other looks are moved."""
     refit: bool = False
     """Our recipe learns the validation alphabets too and keeps its last weights: only once everything is chosen."""
     paper_iterations: Count = 100_000

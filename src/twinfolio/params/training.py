@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from twinfolio.params.section import Count, Distance, Section, Share
+from twinfolio.params.section import Count, Distance, Fraction, Section, Share
 
 Factor = Annotated[float, Field(gt=0)]
 
@@ -99,6 +99,8 @@ class PairTraining(Optimisation):
     """Margin of the contrastive loss, in units of the head's distance."""
     class_weight: float = Field(default=1.0, ge=0)
     """Weight of a cross-entropy of a class layer on the same embedding; 0 leaves the layer out."""
+    ema: Fraction | None = None
+    """Decay a step of the moving average of the weights, which is validated and kept; null: the weights themselves."""
     within: Share | None = None
     """Share of a batch's classes that one family gives (what stands before the ``/`` of a class's name: an alphabet);
     null: families do not matter. ``episodes`` take whole batches from one family (1)."""

@@ -45,12 +45,13 @@ class LatestBest(ModelCheckpoint):
         return trainer.strategy.reduce_boolean_decision(equal) or super().check_monitor_top_k(trainer, current)
 
 
-def best_and_last(work_dir: Path, monitor: str | None) -> list[pl.Callback]:
+def best_and_last(work_dir: Path, monitor: str | None, averaged: bool = False) -> list[pl.Callback]:
     """The checkpoint callbacks: weights of the best validated epoch, and everything of the last epoch.
 
     Args:
         work_dir: Where they go.
         monitor: Metric whose maximum is the best; None: no validation, only the last.
+        averaged: A moving average of the weights is validated: Lightning puts it into whole checkpoints alone.
     """
     same_name: dict[str, Any] = {"dirpath": work_dir, "enable_version_counter": False}
     last = ModelCheckpoint(filename=LAST, monitor=None, save_on_train_epoch_end=True, **same_name)
@@ -60,7 +61,7 @@ def best_and_last(work_dir: Path, monitor: str | None) -> list[pl.Callback]:
         filename=BEST,
         monitor=monitor,
         mode="max",
-        save_weights_only=True,
+        save_weights_only=not averaged,
         save_on_train_epoch_end=False,
         auto_insert_metric_name=False,
         **same_name,

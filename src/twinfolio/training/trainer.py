@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import TQDMProgressBar
+from pytorch_lightning.callbacks import TQDMProgressBar, WeightAveraging
 from pytorch_lightning.loggers import Logger
 
 from twinfolio.training.checkpoints import AtomicCheckpointIO, History, RememberingEarlyStopping, best_and_last
@@ -98,6 +98,7 @@ def build_trainer(
     _quiet()
     # what is not written is never read here; filling it first costs a fifth of a step
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    averaged = any(isinstance(callback, WeightAveraging) for callback in more)
     callbacks: list[pl.Callback] = [History(), ValidatesLast(), ProgressBar()]
     if monitor is not None:
         waits = -(-budget.patience // budget.validate_every)
@@ -114,7 +115,7 @@ def build_trainer(
         limit_val_batches=0 if monitor is None else None,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        callbacks=[*callbacks, *best_and_last(work_dir, monitor), *more],
+        callbacks=[*callbacks, *best_and_last(work_dir, monitor, averaged), *more],
         plugins=[AtomicCheckpointIO()],
         logger=logger or False,
         log_every_n_steps=1_000_000,  # epoch means are enough: a database row a step slows short steps

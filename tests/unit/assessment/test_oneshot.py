@@ -4,8 +4,9 @@ import torch
 
 from twinfolio.assessment import oneshot
 from twinfolio.assessment.cost import model_cost
-from twinfolio.assessment.oneshot import credit_of, embed_images, evaluation_trials
+from twinfolio.assessment.oneshot import Views, credit_of, embed_images, evaluation_trials
 from twinfolio.data.array_store import write_array_store
+from twinfolio.data.batch_warp import Warp
 from twinfolio.errors import DataError
 from twinfolio.evaluation.oneshot import draw_trials, trial_credit, write_trials
 from twinfolio.models.bundle import load_model, save_model
@@ -40,6 +41,16 @@ def test_the_credit_is_that_of_the_heads_scores(model, monkeypatch):
         np.testing.assert_array_equal(found[name], trial_credit(head_scores(model.head, embeddings, of), of.answers))
     monkeypatch.setattr(oneshot, "_PIXELS", 1000)  # two images at a time
     np.testing.assert_allclose(embed_images(model, IMAGES), embeddings, atol=1e-6)
+
+
+def test_views_are_averaged_and_put_back_on_the_sphere(model):
+    plain, views = embed_images(model, IMAGES), Views(4, Warp(rotation=10, shift=0.05))
+    several = embed_images(model, IMAGES, views)
+    torch.testing.assert_close(several.norm(dim=1), torch.ones(32))
+    assert not torch.allclose(several, plain)
+    assert (several * plain).sum(1).min() > 0.8
+    torch.testing.assert_close(several, embed_images(model, IMAGES, views))
+    torch.testing.assert_close(embed_images(model, IMAGES, Views(3)), plain)  # looks that are not moved
 
 
 def test_frozen_trials_are_found_again_in_a_store_by_name(tmp_path):

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
+from pytorch_lightning.callbacks import EMAWeightAveraging
 
 from tests.unit.training.test_training import recipe
 from tests.unit.training.tiny_store import stripes
@@ -52,6 +54,25 @@ def test_it_learns_to_tell_new_letters_apart(store, tmp_path):
     spec = dataclasses.replace(SPEC, steps_per_epoch=20, trials=100)
     plain = dataclasses.replace(recipe(tmp_path, epochs=6), augmentation=Augmentation())
     assert train_siamese(store, spec, plain).metrics["val/oneshot/accuracy"] > 0.6  # chance is .25
+
+
+def test_a_moving_average_of_the_weights_is_validated_and_kept(store, tmp_path):
+    spec, changes = dataclasses.replace(SPEC, steps_per_epoch=10, trials=100), {"augmentation": Augmentation()}
+    plain = train_siamese(store, spec, dataclasses.replace(recipe(tmp_path / "plain", epochs=3), **changes))
+    averaged = dataclasses.replace(
+        recipe(tmp_path / "ema", epochs=3, callbacks=[EMAWeightAveraging(decay=0.8)]), **changes
+    )
+    found = train_siamese(store, spec, averaged)
+    assert any(
+        not torch.equal(value, found.embedder.state_dict()[name]) for name, value in plain.embedder.state_dict().items()
+    )
+    best = torch.load(tmp_path / "ema" / "best.ckpt", weights_only=True)
+    for name, value in found.embedder.state_dict().items():
+        torch.testing.assert_close(best["state_dict"][f"embedder.{name}"], value)
+    # what was validated is what was kept
+    epoch = int(found.metrics["best_epoch"])
+    row = found.history.set_index("epoch").loc[epoch]
+    assert row["val/oneshot/accuracy"] == pytest.approx(found.metrics["val/oneshot/accuracy"])
 
 
 def test_the_papers_recipe_trains_on_pairs_of_one_alphabet(store, tmp_path):

@@ -5,24 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
-from torch import Tensor, nn
+from torch import nn
 
-default_cfgs = generate_default_cfgs(
-    {
-        "koch_conv.untrained": {
-            "url": "",
-            "input_size": (1, 105, 105),
-            "num_classes": 0,
-            "mean": (0.5,),
-            "std": (0.5,),
-            "first_conv": None,
-            "classifier": "",
-        }
-    }
-)
+from twinfolio.models.trunks.plain import PlainTrunk, untrained
+
+default_cfgs = generate_default_cfgs({"koch_conv.untrained": untrained((1, 105, 105), 0.5, 0.5)})
 
 
-class KochConv(nn.Module):
+class KochConv(PlainTrunk):
     """Convolutions of 64 kernels of 10 x 10, 128 of 7 x 7, 128 of 4 x 4 and 256 of 4 x 4, unpadded; three max poolings.
 
     105 x 105 becomes 6 x 6. With ``pooling: flatten``, ``embedding: 4096``, ``activation: sigmoid`` and the weighted L1
@@ -36,27 +26,17 @@ class KochConv(nn.Module):
     """
 
     def __init__(self, in_chans: int = 1, num_classes: int = 0, global_pool: str = "") -> None:
-        super().__init__()
-        self.num_classes, self.num_features = num_classes, 256
-        self.features = nn.Sequential(
+        layers = nn.Sequential(
             *(nn.Conv2d(in_chans, 64, 10), nn.ReLU(), nn.MaxPool2d(2)),
             *(nn.Conv2d(64, 128, 7), nn.ReLU(), nn.MaxPool2d(2)),
             *(nn.Conv2d(128, 128, 4), nn.ReLU(), nn.MaxPool2d(2)),
             *(nn.Conv2d(128, 256, 4), nn.ReLU()),
         )
-        for layer in self.features:
+        for layer in layers:
             if isinstance(layer, nn.Conv2d):
                 nn.init.normal_(layer.weight, std=0.01)
                 nn.init.normal_(layer.bias, mean=0.5, std=0.01)  # type: ignore[arg-type]
-
-    def forward_features(self, x: Tensor) -> Tensor:
-        """Images (N, C, H, W) to the map (N, 256, h, w)."""
-        features: Tensor = self.features(x)
-        return features
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The same as ``forward_features``."""
-        return self.forward_features(x)
+        super().__init__(layers, 256, num_classes)
 
 
 @register_model  # type: ignore[untyped-decorator]

@@ -5,22 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
-from torch import Tensor, nn
+from torch import nn
 
-_PIXELS_IN_0_1 = {
-    "url": "",
-    "input_size": (1, 28, 28),
-    "num_classes": 0,
-    "mean": (0.0,),
-    "std": (1.0,),
-    "first_conv": None,
-    "classifier": "",
-}
+from twinfolio.models.trunks.plain import PlainTrunk, untrained
 
-default_cfgs = generate_default_cfgs({"lu_conv.untrained": _PIXELS_IN_0_1, "lu_pixels.untrained": _PIXELS_IN_0_1})
+_IN_0_1 = untrained((1, 28, 28), 0.0, 1.0)
+default_cfgs = generate_default_cfgs({"lu_conv.untrained": _IN_0_1, "lu_pixels.untrained": _IN_0_1})
 
 
-class LuConv(nn.Module):
+class LuConv(PlainTrunk):
     """Blocks of 3x3 convolution (padding 1), batch norm, ReLU and 2x2 max pooling; the same kernel count in each.
 
     28 x 28 becomes 14, 7, 3. Lu's Table 1 varies depth 1 to 3 and 8, 16 or 32 kernels.
@@ -43,26 +36,15 @@ class LuConv(nn.Module):
         num_classes: int = 0,
         global_pool: str = "",
     ) -> None:
-        super().__init__()
-        self.num_classes, self.num_features = num_classes, kernels
         layers: list[nn.Module] = []
         for block in range(depth):
             layers.append(nn.Conv2d(in_chans if block == 0 else kernels, kernels, 3, padding=1))
             layers += [nn.BatchNorm2d(kernels)] if norm else []
             layers += [nn.ReLU(), nn.MaxPool2d(2)]
-        self.features = nn.Sequential(*layers)
-
-    def forward_features(self, x: Tensor) -> Tensor:
-        """Images (N, C, H, W) to the map (N, kernels, H / 2^depth, W / 2^depth)."""
-        features: Tensor = self.features(x)
-        return features
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The same as ``forward_features``."""
-        return self.forward_features(x)
+        super().__init__(nn.Sequential(*layers), kernels, num_classes)
 
 
-class LuPixels(nn.Module):
+class LuPixels(PlainTrunk):
     """The image itself as its feature map: what Lu's fully connected twin (1024, 1024, 2) starts from.
 
     Args:
@@ -72,16 +54,7 @@ class LuPixels(nn.Module):
     """
 
     def __init__(self, in_chans: int = 1, num_classes: int = 0, global_pool: str = "") -> None:
-        super().__init__()
-        self.num_classes, self.num_features = num_classes, in_chans
-
-    def forward_features(self, x: Tensor) -> Tensor:
-        """Images (N, C, H, W), unchanged."""
-        return x
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The same as ``forward_features``."""
-        return x
+        super().__init__(nn.Sequential(), in_chans, num_classes)
 
 
 @register_model  # type: ignore[untyped-decorator]

@@ -15,22 +15,12 @@ import torch.nn.functional as F
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
+from twinfolio.models.trunks.plain import PlainTrunk, untrained
+
 STAGES = ((64, 64, 128), (128, 128, 256), (256, 256, 512))
 """Channels (f1, f2, f3) of the three stages."""
 
-default_cfgs = generate_default_cfgs(
-    {
-        "sircnn.untrained": {
-            "url": "",
-            "input_size": (1, 105, 105),
-            "num_classes": 0,
-            "mean": (0.5,),
-            "std": (0.5,),
-            "first_conv": None,
-            "classifier": "",
-        }
-    }
-)
+default_cfgs = generate_default_cfgs({"sircnn.untrained": untrained((1, 105, 105), 0.5, 0.5)})
 
 
 def eca_kernel(channels: int) -> int:
@@ -87,7 +77,7 @@ class Stage(nn.Module):
         return F.relu(self.attention(self.body(x)) + self.shortcut(x))
 
 
-class SiRCNN(nn.Module):
+class SiRCNN(PlainTrunk):
     """Stem and three stages: 105 x 105 becomes 53, 27, 14, 7 (Ma et al., Table 1).
 
     Args:
@@ -98,24 +88,12 @@ class SiRCNN(nn.Module):
     """
 
     def __init__(self, reading: str = "b", in_chans: int = 1, num_classes: int = 0, global_pool: str = "") -> None:
-        super().__init__()
         if reading not in ("b", "d"):
             raise TypeError(f"reading = {reading!r}: must be b or d")
-        self.num_classes, self.num_features = num_classes, STAGES[-1][-1]
-        self.stem = nn.Sequential(nn.Conv2d(in_chans, 64, 3, stride=2, padding=1), nn.BatchNorm2d(64), nn.ReLU())
+        stem = nn.Sequential(nn.Conv2d(in_chans, 64, 3, stride=2, padding=1), nn.BatchNorm2d(64), nn.ReLU())
         before = (64, *(widths[-1] for widths in STAGES))
-        self.stages = nn.Sequential(
-            *(Stage(width, widths, shared=reading == "d") for width, widths in zip(before, STAGES, strict=False))
-        )
-
-    def forward_features(self, x: Tensor) -> Tensor:
-        """Images (N, C, H, W) to the map (N, 512, H / 16, W / 16)."""
-        features: Tensor = self.stages(self.stem(x))
-        return features
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The same as ``forward_features``."""
-        return self.forward_features(x)
+        stages = [Stage(width, widths, shared=reading == "d") for width, widths in zip(before, STAGES, strict=False)]
+        super().__init__(nn.Sequential(stem, *stages), STAGES[-1][-1], num_classes)
 
 
 @register_model  # type: ignore[untyped-decorator]

@@ -21,13 +21,13 @@ def test_reading_b_has_the_papers_counts():
 def test_reading_d_has_textbook_attention():
     trunk, _ = create_trunk("sircnn", "none", 1, {"reading": "d"})
     assert learned(trunk) + 513 == 1_560_336  # with a linear unit on the mean of the last map
-    assert [stage.attention.weight.shape for stage in trunk.stages] == [(1, 5)] * 3
+    assert [stage.attention.weight.shape for stage in trunk.features[1:]] == [(1, 5)] * 3
 
 
 def test_maps_shrink_as_in_table_1():
     trunk, _ = create_trunk("sircnn", "none", 1)
     sides, x = [], torch.rand(2, 1, 105, 105)
-    for part in (trunk.stem, *trunk.stages):
+    for part in trunk.features:
         x = part(x)
         sides.append(x.shape[-1])
     assert sides == [53, 27, 14, 7]

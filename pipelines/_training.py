@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from _stage import Stage
-from twinfolio.params.training import Optimisation, PairTraining
+from twinfolio.params.training import Optimisation, PairTraining, TrainerParams
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
 
+    from _stage import Stage
     from twinfolio.training.jobs import Recipe, Trained
     from twinfolio.training.siamese import SiameseSpec
 
 
 def recipe(stage: Stage, params: Optimisation) -> Recipe:
-    """How a section's model is trained, on the machine that section ``trainer`` describes."""
+    """How a section's model is trained in a stage, on the machine that section ``trainer`` describes."""
+    own = recipe_of(params, stage.params.trainer, stage.work_dir)
+    return replace(own, logger=stage.lightning_logger(), callbacks=(*stage.callbacks, *own.callbacks))
+
+
+def recipe_of(params: Optimisation, trainer: TrainerParams, work_dir: Path) -> Recipe:
+    """How a section's model is trained, outside any stage."""
     from twinfolio.data.batch_warp import Warp
     from twinfolio.data.datamodule import Augmentation
     from twinfolio.models.optimisation import KochSchedule, Schedule
@@ -32,10 +39,9 @@ def recipe(stage: Stage, params: Optimisation) -> Recipe:
         schedule=schedule,
         augmentation=Augmentation(**augmentation | {"warp": Warp(**augmentation["warp"])}),
         budget=Budget(params.epochs, params.patience, getattr(params, "validate_every", 1)),
-        hardware=Hardware(**stage.params.trainer.model_dump()),
-        work_dir=stage.work_dir,
-        logger=stage.lightning_logger(),
-        callbacks=(*stage.callbacks, *weight_averaging(getattr(params, "ema", None))),
+        hardware=Hardware(**trainer.model_dump()),
+        work_dir=work_dir,
+        callbacks=weight_averaging(getattr(params, "ema", None)),
     )
 
 

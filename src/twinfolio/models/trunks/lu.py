@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
@@ -21,6 +22,7 @@ class LuConv(PlainTrunk):
     Args:
         depth: Blocks.
         kernels: Kernels of each convolution.
+        growth: Factor on the kernels from block to block; Lu's nets have 1.
         norm: Batch norm after each convolution.
         in_chans: Channels of the images.
         num_classes: Accepted for timm; the net has no classifier.
@@ -31,17 +33,19 @@ class LuConv(PlainTrunk):
         self,
         depth: int = 3,
         kernels: int = 16,
+        growth: int = 1,
         norm: bool = True,
         in_chans: int = 1,
         num_classes: int = 0,
         global_pool: str = "",
     ) -> None:
         layers: list[nn.Module] = []
-        for block in range(depth):
-            layers.append(nn.Conv2d(in_chans if block == 0 else kernels, kernels, 3, padding=1))
-            layers += [nn.BatchNorm2d(kernels)] if norm else []
+        widths = [kernels * growth**block for block in range(depth)]
+        for before, width in pairwise([in_chans, *widths]):
+            layers.append(nn.Conv2d(before, width, 3, padding=1))
+            layers += [nn.BatchNorm2d(width)] if norm else []
             layers += [nn.ReLU(), nn.MaxPool2d(2)]
-        super().__init__(nn.Sequential(*layers), kernels, num_classes)
+        super().__init__(nn.Sequential(*layers), widths[-1], num_classes)
 
 
 class LuPixels(PlainTrunk):

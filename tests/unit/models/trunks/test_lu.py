@@ -48,6 +48,14 @@ def test_the_fully_connected_twin_has_1855490_parameters():
     assert count(twin("lu_pixels", hidden=(1024, 1024))) == 1_855_490
 
 
+def test_kernels_may_grow_from_block_to_block():
+    trunk, info = create_trunk("lu_conv", "none", 1, {"depth": 4, "kernels": 8, "growth": 2})
+    assert trunk.forward_features(torch.rand(2, 1, 40, 40)).shape == (2, 64, 2, 2)
+    assert info.features == 64
+    pairs = [(1, 8), (8, 16), (16, 32), (32, 64)]
+    assert count(trunk) == sum(9 * before * width + 3 * width for before, width in pairs)
+
+
 def test_pixels_pass_unchanged_and_images_are_not_normalised():
     images = torch.rand(2, 1, 28, 28)
     embedder = twin("lu_pixels", embedding=None)

@@ -25,8 +25,8 @@ SECTIONS = {
     "lu_curves": ("lu_grid", "siamese", "trainer"),
     "lu_tables": ("lu_grid", "digits"),
     "omniglot": ("omniglot",),
-    "oneshot": ("ma_oneshot", "siamese", "trainer"),
-    "oneshot_test": ("ma_oneshot", "siamese"),
+    "oneshot": ("ma_oneshot", "omniglot", "siamese", "trainer"),
+    "oneshot_test": ("ma_oneshot",),
     "search": tuple(name for name in Params.model_fields if name not in ("sample", "tracking")),
     "search_verdict": tuple(name for name in Params.model_fields if name not in ("sample", "tracking")),
 }

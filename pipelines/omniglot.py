@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,14 +17,13 @@ from twinfolio.data.sources.omniglot import (
     SMALL,
     Drawings,
     Runs,
-    class_hash,
     download,
     is_complete,
     load_drawings,
     load_runs,
 )
 from twinfolio.errors import ParamsError
-from twinfolio.evaluation.oneshot import draw_trials, write_trials
+from twinfolio.evaluation.trials import draw_trials, write_trials
 from twinfolio.reporting.tables import write_json
 
 if TYPE_CHECKING:
@@ -51,18 +50,7 @@ def main(stage: Stage) -> None:
         )  # fmt: skip
         write_trials(trials, evaluation.names, out / "trials" / f"{name}.csv")
     chosen = {"source": Path(params.source).name, "background_set": params.background, "validation": validation}
-    write_json(out / "about.json", chosen | {"complete": complete} | {side: facts(sides[side]) for side in SIDES})
-
-
-def facts(drawings: Drawings) -> dict[str, Any]:
-    """What a side holds."""
-    classes = set(drawings.classes)
-    return {
-        "alphabets": sorted(set(drawings.alphabets)),
-        "classes": len(classes),
-        "images": len(drawings.names),
-        "hash": class_hash(classes),
-    }
+    write_json(out / "about.json", chosen | {"complete": complete} | {side: sides[side].facts for side in SIDES})
 
 
 def read(params: OmniglotParams) -> tuple[Mapping[str, Drawings], Runs, bool]:

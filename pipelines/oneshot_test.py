@@ -12,12 +12,12 @@ from _ma import ABOUT, RUNS, STORES, TRIALS, Training, views_of
 from _stage import Stage, run_stage
 from _test_use import count_use, uses_so_far
 from twinfolio.data.store import read_info
-from twinfolio.params import Params
 
 MODELS = Path("outputs/oneshot")
 
 
 def main(stage: Stage) -> None:
+    from twinfolio.assessment.oneshot import write_answers
     from twinfolio.reporting.ma import write_tables
     from twinfolio.reporting.tables import read_json, write_json
 
@@ -30,7 +30,9 @@ def main(stage: Stage) -> None:
     for name in stage.params.ma_oneshot.trainings:
         kept = answers / f"{name}.npz"
         if not kept.exists():
-            answer(Training.named(name), MODELS / name / "model", kept, stage.params)
+            training = Training.named(name)
+            views = views_of(training, stage.params)
+            write_answers(kept, MODELS / name / "model", training.store, TRIALS, RUNS, training.size, views)
         reports = Path("reports/oneshot", name)
         facts = read_json(reports / "metrics.json") | read_json(reports / "timing.json")
         with np.load(kept, allow_pickle=False) as file:
@@ -38,30 +40,6 @@ def main(stage: Stage) -> None:
     about = read_json(ABOUT) | {"test_uses": uses_so_far(data)}
     metrics = write_tables(found, about, stage.report_dir)
     write_json(stage.report_dir / "metrics.json", metrics)
-
-
-def answer(training: Training, folder: Path, target: Path, params: Params) -> None:
-    """Write a model's credit on every trial, the families of the trials, and what the model costs."""
-    from twinfolio.assessment.cost import model_cost
-    from twinfolio.assessment.oneshot import credit_of, evaluation_trials
-    from twinfolio.data.omniglot_store import shrink
-    from twinfolio.data.store import Store
-    from twinfolio.evaluation.oneshot import Trials
-    from twinfolio.models.bundle import load_model
-
-    model, images, views = load_model(folder), Store.open(training.store / "test").images, views_of(training, params)
-    trials = evaluation_trials(training.store, TRIALS)
-    arrays: dict[str, Any] = {**credit_of(model, images, trials, views)}
-    with np.load(RUNS, allow_pickle=False) as file:
-        runs = Trials(*(file[name] for name in ("families", "queries", "answers", "support")))
-        arrays |= credit_of(model, shrink(file["images"], images.shape[1])[..., None], {"runs": runs}, views)
-    for name, of in {**trials, "runs": runs}.items():
-        arrays[f"{name}_families"] = of.families
-    size = training.size or (images.shape[1], images.shape[2])
-    cost = json.dumps(model_cost(model, (images.shape[3], *size)))
-    part = target.with_suffix(".part.npz")
-    np.savez_compressed(part, cost=np.array(cost), **arrays)
-    part.replace(target)
 
 
 if __name__ == "__main__":

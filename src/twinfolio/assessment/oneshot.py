@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from twinfolio.assessment.cost import model_cost
 from twinfolio.data.batch_augmentation import to_float
 from twinfolio.data.batch_warp import Warp, warp_batch
 from twinfolio.data.datamodule import mix_seed
+from twinfolio.data.omniglot_store import shrink
 from twinfolio.data.store import Store
 from twinfolio.errors import DataError
 from twinfolio.evaluation.arrays import Floats
-from twinfolio.evaluation.oneshot import Trials, read_trials, trial_credit
-from twinfolio.models.bundle import Model
+from twinfolio.evaluation.oneshot import trial_credit
+from twinfolio.evaluation.trials import Trials, read_trials
+from twinfolio.models.bundle import Model, load_model
 from twinfolio.models.distances import unit_vectors
 from twinfolio.models.tasks import head_scores
 
@@ -79,6 +84,34 @@ def credit_of(
         raise DataError("a classifier has no head to compare two images with", "name a Siamese model")
     embeddings = embed_images(model, images, views)
     return {name: trial_credit(head_scores(model.head, embeddings, of), of.answers) for name, of in trials.items()}
+
+
+def write_answers(
+    target: Path, folder: Path, store: Path, trials: Path, runs: Path, size: tuple[int, int] | None, views: Views | None
+) -> None:
+    """Write a model's credit on every trial of the evaluation side, the trials' families, and what the model costs.
+
+    Args:
+        target: The ``.npz`` file; it is whole or not there.
+        folder: The model's.
+        store: Folder of the store whose test part the trials are about.
+        trials: Folder of the frozen trials.
+        runs: The official runs as arrays.
+        size: Height and width the model resizes to; None: the store's.
+        views: See ``embed_images``.
+    """
+    model, images = load_model(folder), Store.open(store / "test").images
+    sets = evaluation_trials(store, trials)
+    arrays: dict[str, Any] = {**credit_of(model, images, sets, views)}
+    with np.load(runs, allow_pickle=False) as file:
+        sets["runs"] = Trials(*(file[name] for name in ("families", "queries", "answers", "support")))
+        drawings = shrink(file["images"], images.shape[1])[..., None]
+    arrays |= credit_of(model, drawings, {"runs": sets["runs"]}, views)
+    arrays |= {f"{name}_families": of.families for name, of in sets.items()}
+    cost = model_cost(model, (images.shape[3], *(size or (images.shape[1], images.shape[2]))))
+    part = target.with_suffix(".part.npz")
+    np.savez_compressed(part, cost=np.array(json.dumps(cost)), **arrays)
+    part.replace(target)
 
 
 def evaluation_trials(store: Path, folder: Path) -> dict[str, Trials]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from twinfolio.cli.options import add_format, add_model, at_least_one, complain
 
 if TYPE_CHECKING:
-    from twinfolio.evaluation.oneshot import Accuracy, OneShotReport, Trials
+    from twinfolio.evaluation.oneshot import Accuracy, OneShotReport
+    from twinfolio.evaluation.trials import Trials
     from twinfolio.serving.oneshot import Embedded
 
 
@@ -56,7 +57,7 @@ def _oneshot(options: argparse.Namespace) -> None:
 
 
 def _trials(options: argparse.Namespace, embedded: Embedded) -> Trials:
-    from twinfolio.evaluation.oneshot import draw_trials, read_trials, write_trials
+    from twinfolio.evaluation.trials import draw_trials, read_trials, write_trials
     from twinfolio.serving.oneshot import WHOLE, group_images
 
     collection = embedded.collection

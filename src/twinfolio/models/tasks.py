@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from twinfolio.evaluation.arrays import Floats
-from twinfolio.evaluation.oneshot import Trials, trial_credit
+from twinfolio.evaluation.oneshot import trial_credit
 from twinfolio.evaluation.ranking_metrics import retrieval_metrics
 from twinfolio.evaluation.retrieval_protocol import average_tiles
+from twinfolio.evaluation.trials import Trials
 from twinfolio.models.heads import Head
 
 _NUMBERS = 8_000_000

@@ -13,7 +13,8 @@ from twinfolio.data.groups import groups_from_pattern
 from twinfolio.data.sources.folder import list_images
 from twinfolio.errors import DataError
 from twinfolio.evaluation.arrays import Floats
-from twinfolio.evaluation.oneshot import Support, Trials, trial_credit, trial_scores
+from twinfolio.evaluation.oneshot import Support, trial_credit, trial_scores
+from twinfolio.evaluation.trials import Trials
 from twinfolio.retrieval.heads import build_scorer, read_part
 from twinfolio.serving.program import Program
 from twinfolio.serving.reading import content_hash, embed_all

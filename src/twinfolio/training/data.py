@@ -11,7 +11,7 @@ from twinfolio.data.datamodule import StoreRows, balanced_subset
 from twinfolio.data.family_batches import class_families
 from twinfolio.data.store import Store, StoreInfo
 from twinfolio.errors import DataError
-from twinfolio.evaluation.oneshot import draw_trials
+from twinfolio.evaluation.trials import draw_trials
 from twinfolio.models.tasks import OneShotTask, RetrievalTask
 
 

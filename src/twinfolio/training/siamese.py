@@ -15,6 +15,7 @@ from twinfolio.data.datamodule import StoreDataModule, StoreRows
 from twinfolio.data.family_batches import FamilyBatches, FamilyEpisodes, class_families
 from twinfolio.data.sampling import Batches, EpisodeBatches, PKBatches
 from twinfolio.data.store import StoreInfo, class_weights, read_info
+from twinfolio.errors import DataError
 from twinfolio.evaluation.bootstrap import bootstrap_interval
 from twinfolio.models.bundle import load_model
 from twinfolio.models.embedder import build_class_layer, build_siamese, start_from
@@ -141,6 +142,12 @@ def _validation(
 ) -> tuple[ValidationTask, list[StoreRows]]:
     """What validates the model, and the rows of each validation loader."""
     if spec.validation == "oneshot":
+        known = np.intersect1d(train.labels, val.labels)
+        if len(known) and not spec.refit:
+            raise DataError(
+                f"validation = oneshot: {info.classes[known[0]]} is trained and validated on ({len(known)} such)",
+                "hold whole classes out, or use validation: retrieval",
+            )
         return oneshot_task(val, info.classes, ways=spec.ways, per_family=spec.trials, seed=seed), [val]
     gallery = gallery_rows(train, spec.gallery, seed)
     return retrieval_task(val, gallery), [val, gallery]

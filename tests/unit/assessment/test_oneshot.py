@@ -8,7 +8,8 @@ from twinfolio.assessment.oneshot import Views, credit_of, embed_images, evaluat
 from twinfolio.data.array_store import write_array_store
 from twinfolio.data.batch_warp import Warp
 from twinfolio.errors import DataError
-from twinfolio.evaluation.oneshot import draw_trials, trial_credit, write_trials
+from twinfolio.evaluation.oneshot import trial_credit
+from twinfolio.evaluation.trials import draw_trials, write_trials
 from twinfolio.models.bundle import load_model, save_model
 from twinfolio.models.embedder import build_classifier, build_siamese
 from twinfolio.models.tasks import head_scores

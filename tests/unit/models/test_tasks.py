@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from twinfolio.evaluation.oneshot import draw_trials, trial_credit, trial_scores
+from twinfolio.evaluation.oneshot import trial_credit, trial_scores
+from twinfolio.evaluation.trials import draw_trials
 from twinfolio.models import tasks
 from twinfolio.models.heads import build_head
 from twinfolio.models.tasks import OneShotTask, RetrievalTask, head_scores, mean_value

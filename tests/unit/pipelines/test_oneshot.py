@@ -12,7 +12,7 @@ import torch
 from twinfolio.data.sources.omniglot import class_hash
 from twinfolio.data.store import Store
 from twinfolio.errors import ParamsError
-from twinfolio.evaluation.oneshot import read_trials
+from twinfolio.evaluation.trials import read_trials
 from twinfolio.models.bundle import load_model
 from twinfolio.params.file import load_params, parse_params
 from twinfolio.search.space import patched

@@ -93,6 +93,15 @@ def test_a_refit_takes_the_validation_alphabets_too_and_validates_nothing(store,
     assert not [name for name in trained.metrics if name.startswith("val/")]
 
 
+def test_letters_that_are_learned_cannot_validate(tmp_path):
+    rng = np.random.default_rng(0)
+    images = np.stack([stripes(label, 16, 24, rng)[..., :1] for label in range(4) for _ in range(6)])
+    part = (images, np.repeat(np.arange(4), 6))
+    write_array_store(tmp_path / "store", dict.fromkeys(("train", "val", "test"), part), CLASSES[:4])
+    with pytest.raises(DataError, match="greek/a is trained and validated on \\(4 such\\)"):
+        train_siamese(tmp_path / "store", SPEC, recipe(tmp_path))
+
+
 def test_too_few_letters_for_a_trial_is_one_line(store, tmp_path):
     spec = dataclasses.replace(SPEC, ways=5)
     with pytest.raises(DataError, match="ogham: 4 classes with 1 images or more, 5-way trials need 5"):

@@ -6,9 +6,10 @@ import hashlib
 import io
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,17 @@ class Drawings:
     def drawers(self) -> list[str]:
         """Drawer of each image, by the number that ends its file's name."""
         return [name.rsplit("_", 1)[1] for name in self.names]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Alphabets, numbers of classes and images, and the hash of the classes."""
+        classes = set(self.classes)
+        return {
+            "alphabets": sorted(set(self.alphabets)),
+            "classes": len(classes),
+            "images": len(self.names),
+            "hash": class_hash(classes),
+        }
 
     def of(self, alphabets: Iterable[str]) -> Drawings:
         """The images of some alphabets.
@@ -172,7 +184,7 @@ def load_runs(source: Path) -> Runs:
     Raises:
         DataError: A run or a part of it is missing, or an image has another size.
     """
-    files = {path: data for path, data in _files(source) if path.endswith((".png", ".txt"))}
+    files = dict(_files(source, lambda path: path.endswith((".png", ".txt"))))
     names: list[str] = []
     images, families, queries, answers, support = [], [], [], [], []
     for run in (f"run{number:02d}" for number in range(1, RUNS + 1)):
@@ -216,21 +228,19 @@ def _drawing_files(source: Path) -> Iterator[tuple[str, bytes]]:
     zips = [source / f"images_{side}.zip" for side in SIDES]
     both = source.is_dir() and not any((source / f"images_{side}").is_dir() for side in SIDES)
     for part in zips if both and all(path.is_file() for path in zips) else [source]:
-        for path, data in _files(part):
-            if _SIDE.match(path) and path.endswith(".png"):
-                yield path, data
+        yield from _files(part, lambda path: path.endswith(".png") and _SIDE.match(path) is not None)
 
 
-def _files(source: Path) -> Iterator[tuple[str, bytes]]:
-    """Path and bytes of the files of a zip file or a folder, sorted; hidden ones do not exist."""
+def _files(source: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+    """Path and bytes of the wanted files of a zip file or a folder, sorted; hidden ones do not exist."""
     if source.is_dir():
         paths = {path.relative_to(source).as_posix(): path for path in source.rglob("*") if path.is_file()}
-        for name in sorted(name for name in paths if not _hidden(name)):
+        for name in sorted(name for name in paths if wanted(name) and not _hidden(name)):
             yield name, paths[name].read_bytes()
         return
     try:
         with zipfile.ZipFile(source) as archive:
-            for name in sorted(name for name in archive.namelist() if not name.endswith("/") and not _hidden(name)):
+            for name in sorted(name for name in archive.namelist() if wanted(name) and not _hidden(name)):
                 yield name, archive.read(name)
     except FileNotFoundError:
         raise DataError(f"{source}: no such file or folder", "name a zip file or a folder") from None

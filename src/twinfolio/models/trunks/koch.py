@@ -32,10 +32,8 @@ class KochConv(PlainTrunk):
             *(nn.Conv2d(128, 128, 4), nn.ReLU(), nn.MaxPool2d(2)),
             *(nn.Conv2d(128, 256, 4), nn.ReLU()),
         )
-        for layer in layers:
-            if isinstance(layer, nn.Conv2d):
-                nn.init.normal_(layer.weight, std=0.01)
-                nn.init.normal_(layer.bias, mean=0.5, std=0.01)  # type: ignore[arg-type]
+        for name, parameter in layers.named_parameters():
+            nn.init.normal_(parameter, mean=0.5 if name.endswith("bias") else 0.0, std=0.01)
         super().__init__(layers, 256, num_classes)
 
 

@@ -32,7 +32,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--group-pattern", metavar="REGEX", help="page or writer in the path: no query meets its own")
     parser.add_argument("--seed", type=int, default=0, help="of the draw (default 0)")
     parser.add_argument("--episodes", type=Path, metavar="CSV", help="trials to run again; drawn and written if new")
-    add_format(parser)
+    add_format(parser, json="JSON, one object")
     add_model(parser)
 
 

@@ -30,10 +30,10 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, default=MODEL, help=f"model folder (default {MODEL})")
 
 
-def add_format(parser: argparse.ArgumentParser) -> None:
-    """Output for programs."""
+def add_format(parser: argparse.ArgumentParser, json: str = "JSON, a line an image") -> None:
+    """Output for programs; ``json`` says what JSON holds."""
     formats = parser.add_mutually_exclusive_group()
-    formats.add_argument("--json", action="store_true", help="JSON, a line an image")
+    formats.add_argument("--json", action="store_true", help=json)
     formats.add_argument("--csv", action="store_true", help="CSV")
 
 

@@ -96,8 +96,11 @@ def write_tables(
         Headline(model, f"{mean:.1%}", f"{low:.1%} to {high:.1%} over runs and seeds")
         for model, (mean, _, low, high) in ((model, of.accuracy("runs")) for model, of in models.items())
     ]
+    notes = [f"{model}: pretrained: false" for model, of in models.items() if not of.facts[0]["pretrained"]]
     chapters = [
-        Chapter("Models (the paper's Table 5)", _PARAGRAPHS_5, tables=[("", shown_models(of_models))]),
+        Chapter(
+            "Models (the paper's Table 5)", [*_PARAGRAPHS_5, "; ".join(notes)], tables=[("", shown_models(of_models))]
+        ),
         Chapter(
             "Accuracy on the 20 runs", figures=[("20-way one-shot, each model's interval", report_dir / "accuracy.png")]
         ),

@@ -101,6 +101,7 @@ def test_the_report_is_written_whole(found, tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert "Omniglot&#x27;s" in page or "Omniglot's" in page
     assert "koch: not run" in page
+    assert "small-ours: pretrained: false; sircnn-paper: pretrained: false" in page
     assert {path.name for path in tmp_path.iterdir()} == {
         "report.html", "models.csv", "alphabets.csv", "differences.csv", "accuracy.png",
     }  # fmt: skip

@@ -11,6 +11,7 @@ from _test_use import count_use
 from twinfolio.assessment.champion import read_champion
 from twinfolio.assessment.evaluate import evaluate_systems
 from twinfolio.assessment.explanation import explain_answers
+from twinfolio.assessment.few_shot import TrialPlan
 from twinfolio.assessment.model_folder import gallery_table, write_model_folder
 from twinfolio.assessment.neighbour_bench import head_builder
 from twinfolio.assessment.searched import read_setting
@@ -34,6 +35,7 @@ def main(stage: Stage) -> None:
         thresholds=champion.thresholds | {best: champion.thresholds[champion.distance]},
         search=read_setting(CALIBRATED),
         sheet_queries=params.sheet_queries,
+        trials=TrialPlan(params.ways, params.shots, params.trials, params.seed),
     )
     model = load_model(FINAL / "model", pick_device(stage.params.trainer.accelerator))
     answers = evaluation.tested[best].judgement.answers

@@ -11,6 +11,7 @@ import numpy as np
 from twinfolio.assessment.classify import Classified, class_probabilities, classified, nearest_votes
 from twinfolio.assessment.embeddings import embed_originals
 from twinfolio.assessment.examples import Example, examples
+from twinfolio.assessment.few_shot import FewShot, TrialPlan, few_shot
 from twinfolio.assessment.images import ImageSet, image_scores
 from twinfolio.assessment.judgement import Contrast, Judgement, contrast, fixed, judge
 from twinfolio.assessment.leak import LeakGap, leak_gap
@@ -62,6 +63,7 @@ class Evaluation:
         champion: The distance picked on validation, or ``refit``.
         searched: The champion as search uses it.
         sheet: Queries with their first answers.
+        few_shot: Trials of the champion among learned and among new classes.
     """
 
     scene: Scene
@@ -69,6 +71,7 @@ class Evaluation:
     champion: str
     searched: Searched
     sheet: list[list[Example]]
+    few_shot: list[FewShot]
 
     @property
     def info(self) -> StoreInfo:
@@ -95,6 +98,7 @@ def evaluate_systems(
     thresholds: dict[str, float],
     search: SearchSetting,
     sheet_queries: int,
+    trials: TrialPlan,
 ) -> Evaluation:
     """Score test once.
 
@@ -106,6 +110,7 @@ def evaluate_systems(
         thresholds: System -> threshold, chosen on validation.
         search: How the champion is searched, chosen on validation.
         sheet_queries: Queries on the contact sheet.
+        trials: N-way K-shot trials to ask.
 
     Raises:
         DataError: A system has no threshold, or its embeddings are of other images.
@@ -118,7 +123,8 @@ def evaluate_systems(
     sheet = examples(
         judged.answers, scene.queries, scene.gallery, stores["test"], [stores["train"], stores["val"]], sheet_queries
     )
-    evaluation = Evaluation(scene, _contrasted(tested, champion, scene), champion, searched, sheet)
+    asked = few_shot(best, scene, tested[champion].vectors, trials)
+    evaluation = Evaluation(scene, _contrasted(tested, champion, scene), champion, searched, sheet, asked)
     _log(evaluation)
     return evaluation
 

@@ -104,3 +104,9 @@ class EvaluateParams(Section):
     """Queries shown on the contact sheet."""
     explained_pairs: Count = 24
     """Queries whose match with their first answer is explained and put to the deletion test."""
+    ways: int = Field(default=20, ge=2)
+    """Classes of a trial, at most: which of them does a query show, where ``shots`` images show each?"""
+    shots: Count = 1
+    """Images that show each class of a trial."""
+    trials: Count = 400
+    """Trials among test images of learned classes, and as many among images of ``split.unknown_classes``."""

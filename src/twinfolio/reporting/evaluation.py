@@ -16,6 +16,7 @@ from twinfolio.reporting import evaluation_tables as tables
 from twinfolio.reporting.calibration import check_chapter, write_check
 from twinfolio.reporting.comparison import within_group_notes
 from twinfolio.reporting.curves import Curve, curve_table, pair_curves
+from twinfolio.reporting.few_shot import few_shot_chapter
 from twinfolio.reporting.leak import leak_chapter, leak_table
 from twinfolio.reporting.match_maps import match_chapter
 from twinfolio.reporting.plots import (
@@ -158,6 +159,7 @@ def _write_report(
         Chapter("Verification", [_pair_text(evaluation)], tables=[("Verification", brief(written["verification"]))],
                 figures=[("ROC and precision-recall", report_dir / "figures" / "roc_pr.png")]),
         check_chapter(evaluation.searched, report_dir),
+        few_shot_chapter(evaluation.few_shot, report_dir),
         _explained(explanation, report_dir),
         _classification(evaluation, written, report_dir),
     ]  # fmt: skip

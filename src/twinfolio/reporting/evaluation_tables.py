@@ -10,6 +10,7 @@ import pandas as pd
 from twinfolio.assessment.evaluate import Evaluation, Tested
 from twinfolio.assessment.searched import NAME
 from twinfolio.reporting.comparison import finite, worth_a_key
+from twinfolio.reporting.few_shot import few_shot_metrics
 from twinfolio.reporting.leak import leak_metrics
 
 ENDS = ("", "_low", "_high")
@@ -33,6 +34,7 @@ def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
     metrics |= {f"test/{NAME}/mAP_gain{end}": value for end, value in zip(ENDS, searched.gain, strict=False)}
     metrics |= _family("calibration", searched.check.values)
     metrics |= _family("unknown", searched.unknown or {})
+    metrics |= {f"test/{key}": value for key, value in few_shot_metrics(evaluation.few_shot).items()}
     metrics |= _family("verification", best.judgement.verification_values)
     metrics |= _family("leave_one_out", best.inside or {})
     metrics |= _family("classification_nearest", best.nearest[1].values)

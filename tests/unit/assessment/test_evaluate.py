@@ -4,6 +4,7 @@ import pytest
 from tests.unit.assessment.conftest import cosine_head, make_ready_of, setting_of
 from twinfolio.assessment.compare import PairSettings, compare_systems
 from twinfolio.assessment.evaluate import evaluate_systems
+from twinfolio.assessment.few_shot import TrialPlan
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.scene import open_scene
 from twinfolio.errors import DataError
@@ -31,6 +32,7 @@ def evaluate(whole_store, systems, tmp_path, compared):
             thresholds=compared.thresholds if thresholds is None else thresholds,
             search=setting,
             sheet_queries=4,
+            trials=TrialPlan(ways=20, shots=1, trials=40, seed=0),
         )
 
     return run

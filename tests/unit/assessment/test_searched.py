@@ -8,6 +8,7 @@ from tests.unit.assessment.conftest import cosine_head, make_ready_of, make_syst
 from twinfolio.assessment.compare import PairSettings, compare_systems
 from twinfolio.assessment.embeddings import embed_originals
 from twinfolio.assessment.evaluate import evaluate_systems
+from twinfolio.assessment.few_shot import TrialPlan
 from twinfolio.assessment.images import image_scores
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.scene import open_scene
@@ -39,6 +40,7 @@ def searched(whole_store, ready, tmp_path):
         evaluation = evaluate_systems(
             [COSINE], scene, champion="cosine", build=cosine_head, thresholds={"cosine": threshold}, search=setting,
             sheet_queries=2,
+            trials=TrialPlan(ways=20, shots=1, trials=40, seed=0),
         )  # fmt: skip
         return evaluation.searched, evaluation.tested["cosine"].judgement, scene
 

@@ -9,6 +9,7 @@ from tests.unit.assessment import conftest as tiny
 from twinfolio.assessment.champion import Champion
 from twinfolio.assessment.compare import PairSettings, compare_systems
 from twinfolio.assessment.evaluate import evaluate_systems
+from twinfolio.assessment.few_shot import TrialPlan
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.scene import open_scene
 from twinfolio.evaluation.verification import check_identity
@@ -36,6 +37,7 @@ def report(tmp_path_factory):
         thresholds=compared.thresholds,
         search=setting,
         sheet_queries=2,
+        trials=TrialPlan(ways=20, shots=1, trials=40, seed=0),
     )
     champion = Champion("cosine", True, "l1", 0.9, 0.8765, compared.thresholds, "f1")
     for place in ("a", "b"):
@@ -137,6 +139,7 @@ def test_chapters_follow_each_other_and_say_that_nothing_could_be_explained(repo
         "Better neighbours without training",
         "Verification",
         "Calibration and unknown classes",
+        "N-way K-shot trials",
         "Why these two match",
         "Classification",
     ]

@@ -61,9 +61,10 @@ def views_of(training: Training, params: Params) -> Views | None:
     from twinfolio.assessment.oneshot import Views
     from twinfolio.data.batch_warp import Warp
 
+    warp = params.siamese.augmentation.warp
     if training.recipe == "paper":
         return None
-    return Views(params.ma_oneshot.views, Warp(**params.ma_oneshot.view_warp.model_dump()))
+    return Views(params.ma_oneshot.views, Warp(**warp.model_dump()))
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ SECTIONS = {
     "lu_tables": ("lu_grid", "digits"),
     "omniglot": ("omniglot",),
     "oneshot": ("ma_oneshot", "omniglot", "siamese", "trainer"),
-    "oneshot_test": ("ma_oneshot",),
+    "oneshot_test": ("ma_oneshot", "siamese"),
     "search": tuple(name for name in Params.model_fields if name not in ("sample", "tracking")),
     "search_verdict": tuple(name for name in Params.model_fields if name not in ("sample", "tracking")),
 }

@@ -38,8 +38,9 @@ def main(stage: Stage) -> None:
     sides, runs, complete = read(params)
     validation = choose_alphabets(sides["background"], params.validation_alphabets, params.ways, params.seed)
     out = stage.output_dir
-    omniglot_store(out / STORES["ours"].name, sides, validation, params.size, params.rotate)
-    omniglot_store(out / STORES["paper"].name, sides, validation, 105, rotate=False)
+    ours, papers = (out / STORES[recipe].name for recipe in ("ours", "paper"))
+    omniglot_store(ours, sides, validation, size=params.size, poses=params.poses, refit=params.refit)
+    omniglot_store(papers, sides, validation, size=105, poses=1)
     np.savez_compressed(out / "runs.npz", **vars(runs))
     (out / "trials").mkdir(exist_ok=True)
     evaluation = sides["evaluation"]

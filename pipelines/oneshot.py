@@ -15,7 +15,7 @@ def main(stage: Stage) -> None:
 
     training, clock = Training.named(str(stage.item)), Clock()
     own = replace(stage, params=training.params(stage.params), callbacks=(*stage.callbacks, clock))
-    refit = stage.params.ma_oneshot.refit and training.recipe == "ours"
+    refit = stage.params.omniglot.refit and training.recipe == "ours"
     spec = replace(siamese_spec(own, training.distance), size=training.size, refit=refit)
     trained = train_siamese(training.store, spec, recipe(own, own.params.siamese))
     if trained is not None:

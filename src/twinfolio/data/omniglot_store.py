@@ -13,7 +13,8 @@ from twinfolio.data.sources.omniglot import Drawings
 from twinfolio.data.store import StoreInfo
 from twinfolio.errors import DataError
 
-TURNS = (0, 90, 180, 270)
+POSES = tuple((mirrored, turn) for mirrored in (False, True) for turn in (0, 90, 180, 270))
+"""Whether a drawing is mirrored, and then by how many degrees it is turned anticlockwise; first as it was drawn."""
 
 
 def choose_alphabets(background: Drawings, count: int, ways: int, seed: int) -> list[str]:
@@ -43,19 +44,28 @@ def choose_alphabets(background: Drawings, count: int, ways: int, seed: int) -> 
 
 
 def omniglot_store(
-    target: Path, sides: Mapping[str, Drawings], validation: Sequence[str], size: int, rotate: bool
+    target: Path,
+    sides: Mapping[str, Drawings],
+    validation: Sequence[str],
+    *,
+    size: int,
+    poses: int,
+    refit: bool = False,
 ) -> StoreInfo:
     """Write the store: ``train`` and ``val`` are background alphabets, ``test`` is the evaluation side.
 
     Labels of what is learned come first, then validation's, then evaluation's; names of classes are
-    ``ALPHABET/CHARACTER``, and ``ALPHABET@90/CHARACTER`` of characters turned to make new ones.
+    ``ALPHABET/CHARACTER``, and ``ALPHABET@90/CHARACTER`` or ``ALPHABET@mirrored90/CHARACTER`` of characters turned or
+    mirrored to make new ones.
 
     Args:
         target: The store's folder.
         sides: ``background`` and ``evaluation``.
         validation: Background alphabets to validate on.
         size: Side of the rows in pixels.
-        rotate: Learn every character also turned by 90, 180 and 270 degrees, as another class in another alphabet.
+        poses: In how many of ``POSES``, the first ones, every character is learned, each as another class in another
+            alphabet.
+        refit: Validation alphabets are to be learned too, in as many poses.
 
     Raises:
         DataError: An alphabet is on both sides.
@@ -66,9 +76,9 @@ def omniglot_store(
         raise DataError(f"omniglot: {min(both)} is on both sides", "keep each alphabet on one")
     learned = sorted(set(background.alphabets) - set(validation))
     found = {
-        "train": _turned(background.of(learned), TURNS if rotate else TURNS[:1], size),
-        "val": _turned(background.of(validation), TURNS[:1], size),
-        "test": _turned(evaluation, TURNS[:1], size),
+        "train": _posed(background.of(learned), poses, size),
+        "val": _posed(background.of(validation), poses if refit else 1, size),
+        "test": _posed(evaluation, 1, size),
     }
     classes = [name for _, names in found.values() for name in sorted({_class_of(one) for one in names})]
     label = {name: number for number, name in enumerate(classes)}
@@ -88,11 +98,14 @@ def shrink(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.stack([cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA) for image in images])
 
 
-def _turned(drawings: Drawings, turns: Sequence[int], size: int) -> tuple[NDArray[np.uint8], list[str]]:
-    """Images and names under each turn, anticlockwise."""
+def _posed(drawings: Drawings, poses: int, size: int) -> tuple[NDArray[np.uint8], list[str]]:
+    """Images and names in each of the first poses."""
     small = shrink(drawings.images, size)
-    images = [np.rot90(small, turn // 90, axes=(1, 2)) for turn in turns]
-    names = [name.replace("/", f"@{turn}/", 1) if turn else name for turn in turns for name in drawings.names]
+    images, names = [], []
+    for mirrored, turn in POSES[:poses]:
+        images.append(np.rot90(small[:, :, ::-1] if mirrored else small, turn // 90, axes=(1, 2)))
+        pose = f"{'mirrored' if mirrored else ''}{turn or ''}"
+        names += [name.replace("/", f"@{pose}/", 1) if pose else name for name in drawings.names]
     return np.concatenate(images), names
 
 

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from twinfolio.params.section import Count, Section
-from twinfolio.params.training import WarpParams
 
 _TRAINING = re.compile(
     r"(small|sircnn|koch|vgg16|vgg19|resnet18|resnet50|efficientnet_b2|resnext101)-(ours|paper)-(\d+)"
@@ -48,9 +47,12 @@ class OmniglotParams(Section):
     """Alphabets of the background side: all 30, or one of the original repository's sets of five."""
     validation_alphabets: Count = 6
     """Background alphabets, drawn by ``seed``, that settings and stopping are chosen on."""
-    rotate: bool = True
-    """Our recipe also learns every character turned by 90, 180 and 270 degrees, as other characters."""
-    size: int = Field(default=40, ge=16, le=105)
+    poses: Literal[1, 4, 8] = 8
+    """Our recipe learns every character as it is drawn, also (4) turned by 90, 180 and 270 degrees as other characters,
+    also (8) all of these mirrored."""
+    refit: bool = False
+    """Our recipe learns the validation alphabets too and keeps its last weights: only once everything is chosen."""
+    size: int = Field(default=32, ge=16, le=105)
     """Side of the images our recipe sees, in pixels; the papers' is 105."""
     trials: Count = 400
     """Trials an evaluation alphabet, besides the paper's 40 and the official runs."""
@@ -69,11 +71,8 @@ class MaOneshotParams(Section):
     """``TRUNK-RECIPE-SEED``. Trunks: ``small`` (that of ``siamese``), ``sircnn``, ``koch``, and those of the paper's
     Table 5. Recipes: ``ours``, and the ``paper``'s on 105 x 105 pixels."""
     views: Count = 1
-    """Looks at an image of the evaluation side: one as it is, others under ``view_warp``; embeddings are averaged."""
-    view_warp: WarpParams = WarpParams(rotation=5.0, shear=0.1, shift=0.02, scale=(0.95, 1.05))
-    """How far the other looks are moved."""
-    refit: bool = False
-    """Our recipe learns the validation alphabets too and keeps its last weights: only once everything is chosen."""
+    """Looks at an image of the evaluation side by our recipe: one as it is, others moved as training moves images
+    (``siamese.augmentation.warp``); their embeddings are averaged."""
     paper_iterations: Count = 100_000
     """The paper's cap, rounded up to whole thousands: it validates every 1,000."""
     paper_patience: Count = 10_000

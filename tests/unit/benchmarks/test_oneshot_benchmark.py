@@ -18,7 +18,7 @@ workspace = Path(sys.argv[2])
 sides = drawn_alphabets(3, 1, 20, 0)
 validation = [sides["background"].alphabets[0]]
 for recipe, size in (("ours", 20), ("paper", 105)):
-    omniglot_store(workspace / _ma.STORES[recipe], sides, validation, size, rotate=False)
+    omniglot_store(workspace / _ma.STORES[recipe], sides, validation, size=size, poses=1)
 _ma.PAPER["siamese.steps_per_epoch"] = 2
 params = parse_params({
     "siamese": {"trunk": "lu_conv", "trunk_options": {"depth": 2, "kernels": 8}, "steps_per_epoch": 5, "epochs": 50,

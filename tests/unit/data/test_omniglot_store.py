@@ -27,7 +27,7 @@ def names_of(root, split):
 
 
 def test_alphabets_are_learned_validated_or_evaluated_and_never_two_of_these(tmp_path):
-    info = omniglot_store(tmp_path / "store", SIDES, ["b"], size=35, rotate=False)
+    info = omniglot_store(tmp_path / "store", SIDES, ["b"], size=35, poses=1)
     found = {split: names_of(tmp_path / "store", split) for split in ("train", "val", "test")}
     alphabets = {split: {name.split("/")[0] for name in index["label"]} for split, index in found.items()}
     assert alphabets == {"train": {"a", "c"}, "val": {"b"}, "test": {"z"}}
@@ -39,16 +39,25 @@ def test_alphabets_are_learned_validated_or_evaluated_and_never_two_of_these(tmp
     assert Store.open(tmp_path / "store" / "train").images.shape == (18, 35, 35, 1)
 
 
-def test_turned_characters_are_other_classes_of_other_alphabets(tmp_path):
-    info = omniglot_store(tmp_path / "store", SIDES, ["b"], size=105, rotate=True)
+def test_turned_and_mirrored_characters_are_other_classes_of_other_alphabets(tmp_path):
+    info = omniglot_store(tmp_path / "store", SIDES, ["b"], size=105, poses=8)
     store = Store.open(tmp_path / "store" / "train")
-    assert len(store) == 4 * 18
-    assert len(set(store.labels)) == 4 * 6
-    assert {"a/character01", "a@90/character01", "a@180/character01", "a@270/character01"} <= set(info.classes)
+    assert len(store) == 8 * 18
+    assert len(set(store.labels)) == 8 * 6
+    assert {f"a@{pose}/character01" for pose in ("90", "270", "mirrored", "mirrored180")} <= set(info.classes)
     row = {name: number for number, name in enumerate(store.index["image_id"])}
     plain = store.images[row["a/character01/0001_01"]][..., 0]
     np.testing.assert_array_equal(store.images[row["a@90/character01/0001_01"]][..., 0], np.rot90(plain))
+    mirrored = store.images[row["a@mirrored90/character01/0001_01"]][..., 0]
+    np.testing.assert_array_equal(mirrored, np.rot90(plain[:, ::-1]))
     assert not any("@" in name for name in names_of(tmp_path / "store", "val")["label"])
+
+
+def test_validation_alphabets_that_are_to_be_learned_have_all_poses(tmp_path):
+    omniglot_store(tmp_path / "store", SIDES, ["b"], size=35, poses=4, refit=True)
+    index = names_of(tmp_path / "store", "val")
+    assert {name.split("/")[0] for name in index["label"]} == {"b", "b@90", "b@180", "b@270"}
+    assert not any("@" in name for name in names_of(tmp_path / "store", "test")["label"])
 
 
 def test_shrinking_keeps_the_share_of_ink():
@@ -69,9 +78,9 @@ def test_alphabets_to_validate_on_have_enough_characters_for_a_trial():
 
 def test_an_alphabet_on_both_sides_is_refused(tmp_path):
     with pytest.raises(DataError, match="a is on both sides"):
-        omniglot_store(tmp_path, SIDES | {"evaluation": drawings({"a": 2})}, ["b"], size=35, rotate=False)
+        omniglot_store(tmp_path, SIDES | {"evaluation": drawings({"a": 2})}, ["b"], size=35, poses=1)
 
 
 def test_no_such_alphabet_is_one_line(tmp_path):
     with pytest.raises(DataError, match="no alphabet q"):
-        omniglot_store(tmp_path, SIDES, ["q"], size=35, rotate=False)
+        omniglot_store(tmp_path, SIDES, ["q"], size=35, poses=1)

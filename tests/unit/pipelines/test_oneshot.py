@@ -21,7 +21,7 @@ STUDY = Path(__file__).resolve().parents[3] / "studies" / "ma_oneshot"
 TINY = {
     "omniglot.drawn": {"background": 3, "evaluation": 2, "characters": 20},
     "omniglot.validation_alphabets": 1,
-    "omniglot.rotate": False,
+    "omniglot.poses": 1,
     "omniglot.size": 20,
     "omniglot.trials": 50,
     "ma_oneshot.trainings": ["small-ours-0", "small-ours-1", "sircnn-paper-0"],

@@ -14,6 +14,7 @@ from twinfolio.errors import ModelError
 from twinfolio.models.trunks import khayyat as khayyat  # registers its nets with timm
 from twinfolio.models.trunks import koch as koch
 from twinfolio.models.trunks import lu as lu
+from twinfolio.models.trunks import residual as residual
 from twinfolio.models.trunks import sircnn as sircnn
 from twinfolio.models.trunks.weights import load_imagenet, load_weights_file
 

@@ -8,9 +8,9 @@ READY := $(VENV)/.ready
 
 setup: $(READY) ## .venv, the pinned packages and this one
 
-repro: $(READY) ## data/ (or DATA=FOLDER) -> report; PARAMS=FILE, NAME=NAME and STUDY=NAME go with it
+repro: $(READY) ## data/ (or DATA=FOLDER) -> report; PARAMS=FILE, SET="KEY=VALUE ...", NAME=NAME, STUDY=NAME go with it
 	@python pipelines/repro.py $(if $(DATA),--data "$(DATA)") $(if $(PARAMS),--params "$(PARAMS)") \
-		$(if $(NAME),--name "$(NAME)") $(if $(STUDY),--study "$(STUDY)")
+		$(if $(NAME),--name "$(NAME)") $(if $(STUDY),--study "$(STUDY)") $(if $(SET),--set $(SET))
 
 test: $(READY) ## all tests but the slow ones, a file at a time on either core
 	@OMP_NUM_THREADS=1 python -m pytest -m "not slow" -n 2 --dist loadfile

@@ -50,7 +50,12 @@ def main(stage: Stage) -> None:
             ways=params.ways, per_family=each, seed=params.seed,
         )  # fmt: skip
         write_trials(trials, evaluation.names, out / "trials" / f"{name}.csv")
-    chosen = {"source": Path(params.source).name, "background_set": params.background, "validation": validation}
+    chosen = {
+        "source": Path(params.source).name,
+        "background_set": params.background,
+        "validation": validation,
+        "refit": params.refit,
+    }
     write_json(out / "about.json", chosen | {"complete": complete} | {side: sides[side].facts for side in SIDES})
 
 

@@ -37,7 +37,7 @@ def main(stage: Stage) -> None:
         facts = read_json(reports / "metrics.json") | read_json(reports / "timing.json")
         with np.load(kept, allow_pickle=False) as file:
             found[name] = {"facts": facts | json.loads(str(file["cost"])), "credit": dict(file)}
-    about = read_json(ABOUT) | {"test_uses": uses_so_far(data)}
+    about = read_json(ABOUT) | {"test_uses": uses_so_far(data), "views": stage.params.ma_oneshot.views}
     metrics = write_tables(found, about, stage.report_dir)
     write_json(stage.report_dir / "metrics.json", metrics)
 

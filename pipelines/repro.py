@@ -5,6 +5,7 @@ make repro DATA=FOLDER          # any folder of class folders; results in worksp
 make repro DATA=FOLDER PARAMS=studies/real/medieval.yaml NAME=medieval
 make repro STUDY=khayyat [DATA=FOLDER]      # a pipeline of studies/, on the sample where no folder is named
 make repro STUDY=lu_grid        # a study that brings its own images
+make repro STUDY=ma_oneshot NAME=short SET="siamese.epochs=1 omniglot.trials=100"   # single keys of its params changed
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+from twinfolio.errors import ParamsError
 from twinfolio.exit_codes import exit_code
 from twinfolio.logging import set_up_logging
 from twinfolio.params.file import load_params
@@ -26,13 +28,15 @@ ROOT = Path(__file__).resolve().parent.parent
 def choose_workspace(options: argparse.Namespace) -> Path:
     """The root for its own data, else a workspace; either with checked params and data in place."""
     data = options.data
+    if data is None and options.study is None and (options.params or options.name or options.set):
+        raise ParamsError("PARAMS, NAME and SET are for a workspace", "name DATA or STUDY, or edit params.yaml")
     if data is None and needs_data(ROOT, options.study):
         load_params(ROOT / "params.yaml")
         provide_data(ROOT)
         data = ROOT / "data"
         if options.study is None:
             return ROOT
-    workspace = make_workspace(ROOT, data, options.params, options.name, options.study)
+    workspace = make_workspace(ROOT, data, options.params, options.name, options.study, options.set)
     load_params(workspace / "params.yaml")
     return workspace
 
@@ -42,6 +46,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of class folders")
     parser.add_argument("--params", type=Path, help="params file for it")
     parser.add_argument("--name", help="name of its workspace")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="single keys of its params")
     parser.add_argument("--study", help="folder of studies/ whose pipeline to run")
     options = parser.parse_args()
     set_up_logging("repro")

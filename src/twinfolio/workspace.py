@@ -14,11 +14,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from twinfolio.errors import DataError, ParamsError
-from twinfolio.params.file import load_params, write_params
+from twinfolio.params.file import load_params, parse_params, write_params
+from twinfolio.search.space import patched
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,12 @@ def needs_data(root: Path, study: str | None) -> bool:
 
 
 def make_workspace(
-    root: Path, data: Path | None, params: Path | None = None, name: str | None = None, study: str | None = None
+    root: Path,
+    data: Path | None,
+    params: Path | None = None,
+    name: str | None = None,
+    study: str | None = None,
+    changes: Sequence[str] = (),
 ) -> Path:
     """Create (or find again) the workspace of a folder of class folders.
 
@@ -50,13 +57,14 @@ def make_workspace(
         params: Params file to take; without it a workspace keeps its own, and a new one takes those of its pipeline.
         name: Name of the workspace; the folder's own by default, with the study's in front.
         study: A folder of ``studies/`` whose ``dvc.yaml`` and ``params.yaml`` are used instead of the root's.
+        changes: ``KEY=VALUE`` for single keys of these params, such as ``siamese.epochs=5``.
 
     Returns:
         ``root/workspaces/<name>``.
 
     Raises:
         DataError: The folder is missing, or the name already stands for another folder.
-        ParamsError: The params file or the study is missing.
+        ParamsError: The params file or the study is missing, or a change is none.
     """
     pipeline = _pipeline_folder(root, study)
     workspace = root / "workspaces" / (name or "-".join(filter(None, (study, data.resolve().name if data else None))))
@@ -67,7 +75,8 @@ def make_workspace(
         _init_dvc(root, workspace)
     shutil.copyfile(pipeline / "dvc.yaml", workspace / "dvc.yaml")
     (workspace / "workspace.yaml").write_text(f"root: {os.path.relpath(root, workspace)}\n", encoding="utf-8")
-    _place_params(pipeline, workspace, params, own=data is None or data.resolve() == (root / "data").resolve())
+    own = data is None or data.resolve() == (root / "data").resolve()
+    _place_params(pipeline, workspace, params, changes, own)
     return workspace
 
 
@@ -104,19 +113,29 @@ def _pipeline_folder(root: Path, study: str | None) -> Path:
     return root / "studies" / study
 
 
-def _place_params(pipeline: Path, workspace: Path, params: Path | None, own: bool) -> None:
+def _place_params(pipeline: Path, workspace: Path, params: Path | None, changes: Sequence[str], own: bool) -> None:
     """Put the chosen params into the workspace, or its pipeline's where there are none yet, every key written out.
 
     The pipeline's hold classes of the root's ``own`` data out of training; of another folder, only who asks for it.
     """
     target = workspace / "params.yaml"
-    if params is None and target.exists():
+    kept = params is None and target.exists()
+    if kept and not changes:
         return
-    chosen = load_params(params or pipeline / "params.yaml")
-    if params is None and not own:
+    chosen = load_params(target if kept else params or pipeline / "params.yaml")
+    if params is None and not kept and not own:
         split = chosen.split.model_copy(update={"unknown_classes": 0})
         chosen = chosen.model_copy(update={"split": split})
-    write_params(chosen, target)
+    values = patched(chosen.model_dump(mode="json"), dict(_read_change(change) for change in changes))
+    write_params(parse_params(values, source="SET"), target)
+
+
+def _read_change(change: str) -> tuple[str, Any]:
+    """Key and value of ``KEY=VALUE``, the value as YAML reads it."""
+    key, equals, value = change.partition("=")
+    if not equals:
+        raise ParamsError(f"SET {change}: not KEY=VALUE", "write a key of params.yaml, such as siamese.epochs=5")
+    return key, yaml.safe_load(value)
 
 
 def provide_data(root: Path) -> None:

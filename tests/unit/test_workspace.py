@@ -72,6 +72,21 @@ def test_a_workspace_has_every_key_because_dvc_knows_no_defaults(root, tmp_path)
     assert written["classify"]["trunk"] == Params().classify.trunk
 
 
+def test_single_keys_change_what_is_there_or_what_is_named(root, tmp_path):
+    data = folder(tmp_path)
+    workspace = make_workspace(root, data, changes=["siamese.epochs=5", "siamese.trunk=vgg19"])
+    first = load_params(workspace / "params.yaml")
+    assert (first.siamese.epochs, first.siamese.trunk) == (5, "vgg19")
+    make_workspace(root, data, changes=["siamese.epochs=6"])
+    second = load_params(workspace / "params.yaml")
+    assert (second.siamese.epochs, second.siamese.trunk) == (6, "vgg19")
+    for change, said in (("siamese.epoch=6", "siamese.epoch: unknown key"), ("siamese.epochs", "not KEY=VALUE"),
+                         ("siamese.epochs=few", "siamese.epochs")):  # fmt: skip
+        with pytest.raises(ParamsError, match=said):
+            make_workspace(root, data, changes=[change])
+    assert load_params(workspace / "params.yaml") == second
+
+
 def test_a_study_brings_its_pipeline_and_params(root, tmp_path):
     study = root / "studies" / "paper"
     study.mkdir(parents=True)

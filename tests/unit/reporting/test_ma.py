@@ -8,7 +8,7 @@ from twinfolio.reporting.ma import alphabet_table, differences, gather, model_ta
 from twinfolio.reporting.ma_paper import MODELS_4, TABLE_4, TABLE_5, TRIALS
 
 ABOUT = {
-    "complete": True, "validation": ["Greek"], "test_uses": 1,
+    "complete": True, "validation": ["Greek"], "test_uses": 1, "refit": False, "views": 1,
     "evaluation": {"classes": 46, "alphabets": ["Angelic", "Tibetan"]},
 }  # fmt: skip
 
@@ -114,3 +114,18 @@ def test_the_report_is_written_whole(found, tmp_path):
 def test_other_characters_compare_with_no_published_number(found, tmp_path):
     write_tables(found, ABOUT | {"complete": False}, tmp_path)
     assert "no published number compares" in (tmp_path / "report.html").read_text()
+
+
+def test_the_page_says_what_was_learned_besides_and_how_often_an_image_is_looked_at(found, tmp_path):
+    write_tables(found, ABOUT, tmp_path)
+    assert "Every model looks once" in (tmp_path / "report.html").read_text()
+    write_tables(found, ABOUT | {"refit": True, "views": 17}, tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "Greek, then learned too by our recipe" in page
+    assert "look 17 times" in page
+
+
+def test_the_spread_over_seeds_is_shown_where_there_are_some(found):
+    shown = shown_models(model_table(gather(found))).set_index("model")["SD over seeds, 20 runs"]
+    assert shown["small-ours"].endswith("%")
+    assert shown["sircnn-paper"] == ""

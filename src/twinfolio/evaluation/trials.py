@@ -106,7 +106,7 @@ class _Family:
         self.images = {label: own for label, own in of_class.items() if len(own) >= shots}
         if len(self.images) < ways:
             raise DataError(
-                f"{name}: {len(self.images)} classes with {shots} images or more, {ways}-way trials need {ways}",
+                f"{name}: {len(self.images)} classes with {shots} or more images, {ways}-way trials need {ways}",
                 "ask for fewer ways, or leave it out",
             )
         self.queries = {label: self._askable(own) for label, own in self.images.items()}

@@ -78,8 +78,8 @@ def test_a_pattern_keeps_pages_apart(run, letters):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["letters"], "letters: 2 classes with 1 images or more... ask"),
-        (["letters", "--families"], "greek: 4 classes with 1 images or more, 20-way trials need 20"),
+        (["letters"], "letters: 2 classes with 1 or more images... ask"),
+        (["letters", "--families"], "greek: 4 classes with 1 or more images, 20-way trials need 20"),
         (["letters", "--families", "--ways", "3", "--shots", "4"], "no class shows 4 images"),
         (["nowhere"], "nowhere: no such folder"),
         (["data", "--families"], "no image lies at FAMILY/CLASS/IMAGE"),

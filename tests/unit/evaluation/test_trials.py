@@ -66,7 +66,7 @@ def test_no_images_give_no_trials():
 
 
 def test_a_family_with_too_few_classes_is_named():
-    with pytest.raises(DataError, match="Greek: 6 classes with 1 images or more, 7-way trials need 7"):
+    with pytest.raises(DataError, match="Greek: 6 classes with 1 or more images, 7-way trials need 7"):
         draw(ways=7)
 
 

@@ -104,5 +104,5 @@ def test_letters_that_are_learned_cannot_validate(tmp_path):
 
 def test_too_few_letters_for_a_trial_is_one_line(store, tmp_path):
     spec = dataclasses.replace(SPEC, ways=5)
-    with pytest.raises(DataError, match="ogham: 4 classes with 1 images or more, 5-way trials need 5"):
+    with pytest.raises(DataError, match="ogham: 4 classes with 1 or more images, 5-way trials need 5"):
         train_siamese(store, spec, recipe(tmp_path))

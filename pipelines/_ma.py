@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 STORES = {"ours": Path("outputs/omniglot/store"), "paper": Path("outputs/omniglot/store_105")}
 RUNS, TRIALS, ABOUT = (Path("outputs/omniglot", name) for name in ("runs.npz", "trials", "about.json"))
 STEPS = 1_000
-"""Iterations from one validation of the paper's recipe to the next: an epoch."""
+"""Iterations from one validation of the paper's recipe to the next, an epoch; fewer where the cap is lower."""
 _POOLED = {"siamese.trunk_options": {}, "siamese.pooling": "avg"}
 TRUNKS: dict[str, dict[str, Any]] = {
     "small": {},
@@ -42,7 +42,6 @@ PAPER: dict[str, Any] = {
     "siamese.within": 1.0,
     "siamese.class_weight": 0.0,
     "siamese.classes_per_batch": 32,
-    "siamese.steps_per_epoch": STEPS,
     "siamese.validate_every": 1,
     "siamese.validation_trials": 40,
     "siamese.augmentation.crop": None,
@@ -106,8 +105,9 @@ class Training:
         values = {"siamese.seed": self.seed, "siamese.start": "weights", "siamese.weights": "none"} | TRUNKS[self.trunk]
         values |= {"siamese.validation": "oneshot", "siamese.validation_ways": params.omniglot.ways}
         if self.recipe == "paper":
-            budget = params.ma_oneshot
-            epochs, patience = (-(-steps // STEPS) for steps in (budget.paper_iterations, budget.paper_patience))
-            values |= PAPER | {"siamese.epochs": epochs, "siamese.patience": patience}
+            cap, patience = params.ma_oneshot.paper_iterations, params.ma_oneshot.paper_patience
+            steps = min(STEPS, cap)
+            values |= PAPER | {"siamese.steps_per_epoch": steps}
+            values |= {"siamese.epochs": -(-cap // steps), "siamese.patience": -(-patience // steps)}
             values |= _KOCHS_TWIN if self.trunk == "koch" else {}
         return parse_params(patched(params.model_dump(mode="json"), values), source="studies/ma_oneshot")

@@ -74,6 +74,6 @@ class MaOneshotParams(Section):
     """Looks at an image of the evaluation side by our recipe: one as it is, others moved as training moves images
     (``siamese.augmentation.warp``); their embeddings are averaged."""
     paper_iterations: Count = 100_000
-    """The paper's cap, rounded up to whole thousands: it validates every 1,000."""
+    """The paper's cap; above 1,000 rounded up to whole thousands, since it validates every 1,000."""
     paper_patience: Count = 10_000
     """Iterations without a gain on validation after which the paper's recipe stops."""

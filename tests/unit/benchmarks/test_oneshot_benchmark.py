@@ -19,12 +19,11 @@ sides = drawn_alphabets(3, 1, 20, 0)
 validation = [sides["background"].alphabets[0]]
 for recipe, size in (("ours", 20), ("paper", 105)):
     omniglot_store(workspace / _ma.STORES[recipe], sides, validation, size=size, poses=1)
-_ma.PAPER["siamese.steps_per_epoch"] = 2
 params = parse_params({
     "siamese": {"trunk": "lu_conv", "trunk_options": {"depth": 2, "kernels": 8}, "steps_per_epoch": 5, "epochs": 50,
                 "classes_per_batch": 6, "images_per_class": 2, "patience": 50, "augmentation": {"crop": None}},
     "trainer": {"accelerator": "cpu"}})
-curves = {name: oneshot_time.measure(workspace, params, name, 1.0) for name in ("small-ours-0", "sircnn-paper-0")}
+curves = {name: oneshot_time.measure(workspace, params, name, 1.0, 2) for name in ("small-ours-0", "sircnn-paper-0")}
 for curve in curves.values():
     assert len(curve.rows) < 50 and curve.rows[-1][0] < 20, "it was cut off"
 print(__import__("json").dumps({name: [curve.pairs_per_s, curve.rows[-1][1]] for name, curve in curves.items()}))

@@ -25,7 +25,7 @@ TINY = {
     "omniglot.size": 20,
     "omniglot.trials": 50,
     "ma_oneshot.trainings": ["small-ours-0", "small-ours-1", "sircnn-paper-0"],
-    "ma_oneshot.paper_iterations": 1,
+    "ma_oneshot.paper_iterations": 2,
     "siamese.trunk_options": {"depth": 2, "kernels": 8},
     "siamese.embedding": 8,
     "siamese.steps_per_epoch": 3,
@@ -47,9 +47,6 @@ def here(tmp_path_factory):
     root, patch = tmp_path_factory.mktemp("ma"), pytest.MonkeyPatch()
     patch.syspath_prepend(str(PIPELINES))
     patch.chdir(root)
-    ma = importlib.import_module("_ma")
-    patch.setattr(ma, "STEPS", 2)
-    patch.setitem(ma.PAPER, "siamese.steps_per_epoch", 2)
     run("omniglot", read_params())
     for training in read_params().ma_oneshot.trainings:
         run("oneshot", read_params(), training)
@@ -125,6 +122,13 @@ def test_kochs_twin_is_the_papers(stage_module):
     assert (params.siamese.trunk, params.siamese.embedding, params.siamese.activation) == ("koch_conv", 4096, "sigmoid")
     assert ma.Training.named("koch-ours-3").params(read_params()).siamese.seed == 3
     assert ma.Training.named("koch-ours-3").size == (105, 105)
+
+
+@pytest.mark.parametrize(("cap", "steps", "epochs"), [(150, 150, 1), (1000, 1000, 1), (2500, 1000, 3)])
+def test_the_papers_recipe_validates_every_thousand_iterations_or_once(cap, steps, epochs, stage_module):
+    ma = importlib.import_module("_ma")
+    made = ma.Training.named("koch-paper-0").params(read_params(**{"ma_oneshot.paper_iterations": cap})).siamese
+    assert (made.steps_per_epoch, made.epochs) == (steps, epochs)
 
 
 def test_every_trunk_of_the_papers_table_5_makes_valid_params(stage_module):

@@ -15,8 +15,7 @@ sys.path.insert(0, str(ROOT / "pipelines"))
 from twinfolio.data.array_store import Part, write_array_store
 from twinfolio.data.sources.digits import Digits, load_digits
 from twinfolio.params import Params
-from twinfolio.params.file import load_params, parse_params, write_params
-from twinfolio.search.space import patched
+from twinfolio.params.file import load_params, parse_params, patched, write_params
 
 if TYPE_CHECKING:
     from twinfolio.tracking.run_context import StageRun

@@ -92,6 +92,10 @@ def main() -> None:
     parser.add_argument("--trainings", nargs="+", default=["small-ours-0", "sircnn-paper-0", "koch-paper-0"])
     options = parser.parse_args()
     params = load_params(options.workspace / "params.yaml")
+    if params.omniglot.refit:
+        parser.error(
+            "omniglot.refit is true there: its validation alphabets are to be learned; make one with refit false"
+        )
     cut = (60 * options.minutes, options.paper_steps)
     curves = {name: measure(options.workspace, params, name, *cut) for name in options.trainings}
     sides: dict[str, float | str] = {"minutes": options.minutes}

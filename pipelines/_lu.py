@@ -8,8 +8,7 @@ from typing import Any
 from _stage import ROOT
 from twinfolio.data.sources.digits import NAMED
 from twinfolio.params import Params
-from twinfolio.params.file import parse_params, write_params
-from twinfolio.search.space import patched
+from twinfolio.params.file import parse_params, patched, write_params
 
 INKS = ("grey", "otsu")
 SIAMESE = {"search.target": "train_siamese@l2", "search.objectives": {"val/retrieval/mAP": "maximize"}}

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twinfolio.params import Params
-from twinfolio.params.file import parse_params
-from twinfolio.search.space import patched
+from twinfolio.params.file import parse_params, patched
 
 if TYPE_CHECKING:
     from twinfolio.assessment.oneshot import Views
@@ -60,10 +59,9 @@ def views_of(training: Training, params: Params) -> Views | None:
     from twinfolio.assessment.oneshot import Views
     from twinfolio.data.batch_warp import Warp
 
-    warp = params.siamese.augmentation.warp
     if training.recipe == "paper":
         return None
-    return Views(params.ma_oneshot.views, Warp(**warp.model_dump()))
+    return Views(params.ma_oneshot.views, Warp(**params.siamese.augmentation.warp.model_dump()))
 
 
 @dataclass(frozen=True)

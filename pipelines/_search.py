@@ -21,8 +21,8 @@ from twinfolio.errors import DataError, ParamsError
 from twinfolio.exit_codes import exit_code
 from twinfolio.logging import set_up_logging
 from twinfolio.params import Params
-from twinfolio.params.file import check_value, load_params
-from twinfolio.search.space import parse_space, patched
+from twinfolio.params.file import check_value, load_params, patched
+from twinfolio.search.space import parse_space
 from twinfolio.search.study import METRICS, Plan, first_attempt, open_storage, open_study, unfinished
 from twinfolio.search.worker import work
 from twinfolio.training.reported import WATCHED, reported_metrics

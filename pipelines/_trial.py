@@ -93,7 +93,7 @@ class Trials:
         Returns:
             What ``measure`` gives. The trial's params and reports stay in its folder; models and checkpoints go.
         """
-        from twinfolio.search.space import patched
+        from twinfolio.params.file import patched
 
         params = parse_params(patched(self.params, values), source="search.space")
         place = self.folder / name

@@ -19,8 +19,7 @@ from typing import Any
 import yaml
 
 from twinfolio.errors import DataError, ParamsError
-from twinfolio.params.file import load_params, parse_params, write_params
-from twinfolio.search.space import patched
+from twinfolio.params.file import load_params, parse_params, patched, write_params
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twinfolio.data.duplicates import Forest
+from twinfolio.data.linked import Forest
 from twinfolio.data.splitting import split_manifest
 
 few = settings(max_examples=60, deadline=None)

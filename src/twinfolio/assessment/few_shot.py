@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from twinfolio.assessment.embeddings import embed_originals
 from twinfolio.assessment.images import ImageSet, originals
 from twinfolio.assessment.scene import Scene
 from twinfolio.assessment.systems import System
+from twinfolio.data.linked import linked
 from twinfolio.data.manifest import UNKNOWN
 from twinfolio.errors import DataError
 from twinfolio.evaluation.bootstrap import Interval, bootstrap_interval, bootstrap_share
 from twinfolio.evaluation.oneshot import trial_credit, trial_scores
-from twinfolio.evaluation.retrieval_protocol import Items
 from twinfolio.evaluation.trials import Trials, draw_trials
 
 LEARNED, NEW = "learned", "new"
@@ -80,7 +79,8 @@ def few_shot(system: System, scene: Scene, test_vectors: np.ndarray, plan: Trial
 
 
 def _ask(side: str, system: System, images: ImageSet, vectors: np.ndarray, plan: TrialPlan, scene: Scene) -> FewShot:
-    items, kin = images.items, _kin(images.items)
+    items = images.items
+    kin = linked(items.groups, items.clusters)
     ids = [str(name) for name in items.ids]
     enough = int((np.unique(items.labels, return_counts=True)[1] >= plan.shots).sum())
     try:
@@ -101,15 +101,3 @@ def _ask(side: str, system: System, images: ImageSet, vectors: np.ndarray, plan:
     interval_of = bootstrap_share if np.isin(credit, (0, 1)).all() else bootstrap_interval  # ties share a trial
     interval = interval_of(credit, kin[trials.queries], how.n, how.seed, how.confidence)
     return FewShot(side, ids, trials, float(credit.mean()), interval)
-
-
-def _kin(items: Items) -> NDArray[np.int64]:
-    """(N,) number of the images that a chain of common groups and duplicate clusters ties together."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    n = len(items)
-    firsts = [np.unique(names, return_index=True, return_inverse=True)[1:] for names in (items.groups, items.clusters)]
-    other = np.concatenate([first[of] for first, of in firsts])
-    links = coo_array((np.ones(2 * n, np.int8), (np.tile(np.arange(n), 2), other)), shape=(n, n))
-    return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from twinfolio.data.images import THUMBNAIL, ImageFacts
+from twinfolio.data.linked import Forest
 
 AGREEMENT = 0.95
 """Least correlation of the thumbnails' detail. Patches saved at JPEG quality 10, halved or brightened by a quarter stay
@@ -61,29 +62,6 @@ def find_duplicates(
     table = [(kind, ids[a], ids[b], " | ".join(sorted({labels[a], labels[b]}))) for kind, a, b in rows]
     frame = pd.DataFrame(sorted(table), columns=["kind", "a", "b", "labels"], dtype="str")
     return Duplicates(clusters.firsts(), frame)
-
-
-class Forest:
-    """Union-find over ``n`` indices."""
-
-    def __init__(self, n: int) -> None:
-        self._parent = list(range(n))
-
-    def join(self, a: int, b: int) -> bool:
-        """Connect two indices; False when they already were."""
-        low, high = sorted((self._root(a), self._root(b)))
-        self._parent[high] = low
-        return low != high
-
-    def firsts(self) -> NDArray[np.int64]:
-        """(n,) The lowest index that each index is connected with."""
-        return np.array([self._root(index) for index in range(len(self._parent))], dtype=np.int64)
-
-    def _root(self, index: int) -> int:
-        while self._parent[index] != index:
-            self._parent[index] = self._parent[self._parent[index]]
-            index = self._parent[index]
-        return index
 
 
 def identical_pairs(keys: Sequence[str]) -> Iterator[tuple[int, int]]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from twinfolio.data.duplicates import Forest
+from twinfolio.data.linked import linked
 from twinfolio.data.manifest import SPLITS
 
 Protocol = Literal["random", "blocks"]
@@ -38,7 +38,7 @@ def split_manifest(frame: pd.DataFrame, *, protocol: Protocol, fractions: Fracti
     """
     frame = frame.sort_values("image_id", kind="stable", ignore_index=True)
     cluster = pd.factorize(frame["cluster"])[0]
-    unit = _units(frame["group"], cluster) if protocol == "blocks" else cluster
+    unit = linked(frame["group"], cluster) if protocol == "blocks" else cluster
     split = np.full(len(frame), _TRAIN)
     lent = np.zeros(len(frame), dtype=bool)
     shared = frame.groupby(unit)["label"].transform("nunique").to_numpy() > 1
@@ -114,16 +114,6 @@ def lend(clusters: NDArray[np.int64], quota: int, rng: np.random.Generator) -> N
             drawn.append(int(names[index]))
             quota -= int(sizes[index])
     return np.flatnonzero(np.isin(clusters, drawn))
-
-
-def _units(groups: pd.Series[str], cluster: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(N,) What travels together under ``blocks``: groups, joined where a cluster spans several."""
-    forest = Forest(len(groups))
-    for keys in (groups.to_numpy(), cluster):
-        firsts: dict[object, int] = {}
-        for index, key in enumerate(keys):
-            forest.join(firsts.setdefault(key, index), index)
-    return forest.firsts()
 
 
 def _class_generator(seed: int, label: str) -> np.random.Generator:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from twinfolio.data.duplicates import Forest
+from twinfolio.data.linked import Forest
 from twinfolio.errors import DataError
 
 _KEY = "split.unknown_classes"

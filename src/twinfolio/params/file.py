@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,25 @@ def parse_params(raw: Any, source: str = "params.yaml") -> Params:
     except ValidationError as error:
         first = error.errors()[0]
         raise _explain(first["loc"], first, source) from None
+
+
+def patched(params: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested params with some dotted keys set; mappings on the way are copied, and made where one is missing.
+
+    Args:
+        params: Nested, as ``params.yaml``.
+        values: By dotted key.
+    """
+    out = dict(params)
+    for key, value in values.items():
+        *sections, last = key.split(".")
+        here = out
+        for name in sections:
+            inner = here.get(name)
+            here[name] = dict(inner) if isinstance(inner, Mapping) else {}
+            here = here[name]
+        here[last] = value
+    return out
 
 
 def check_value(raw: Any, key: str, source: str) -> None:

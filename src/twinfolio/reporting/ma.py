@@ -108,7 +108,11 @@ def write_tables(
             "Accuracy on the 20 runs", figures=[("20-way one-shot, each model's interval", report_dir / "accuracy.png")]
         ),
         Chapter("Alphabets (the paper's Table 4)", tables=[("Accuracy over all trials of an alphabet", of_alphabets)]),
-        Chapter("Which models really differ", [verdict(between)], tables=[("Paired over all trials", between)]),
+        Chapter(
+            "Which models really differ",
+            [verdict(between)],
+            tables=[] if between.empty else [("Paired over all trials", between)],
+        ),
     ]
     write_report(report_dir / "report.html", "One-shot characters", subtitle, headlines, chapters)
     return _metrics(models)

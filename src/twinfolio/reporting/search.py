@@ -38,7 +38,7 @@ def write_search(study: Study, space: Space, output_dir: Path, report_dir: Path)
     """
     import yaml
 
-    from twinfolio.search.space import patched
+    from twinfolio.params.file import patched
 
     table = trials_table(study, space)
     write_table(report_dir / "trials.csv", table, digits=_DIGITS)

@@ -149,25 +149,6 @@ def parse_space(raw: Mapping[str, Mapping[str, Any]]) -> Space:
     return Space(tuple(_dimension(key, bounds) for key, bounds in raw.items()))
 
 
-def patched(params: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested params with some dotted keys set; mappings on the way are copied, and made where one is missing.
-
-    Args:
-        params: Nested, as ``params.yaml``.
-        values: By dotted key.
-    """
-    out = dict(params)
-    for key, value in values.items():
-        *sections, last = key.split(".")
-        here = out
-        for name in sections:
-            inner = here.get(name)
-            here[name] = dict(inner) if isinstance(inner, Mapping) else {}
-            here = here[name]
-        here[last] = value
-    return out
-
-
 def _dimension(key: str, bounds: Any) -> Dimension:
     where, mend = f"search.space.{key}", "write {int|float|log: [low, high]} or {categorical: [a, b]}"
     kinds = [kind for kind in KINDS if isinstance(bounds, Mapping) and kind in bounds]

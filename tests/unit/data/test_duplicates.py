@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from twinfolio.data.duplicates import Forest, close_pairs, find_duplicates, thumbnail_detail
+from twinfolio.data.duplicates import close_pairs, find_duplicates, thumbnail_detail
 from twinfolio.data.images import probe
 
 
@@ -87,14 +87,6 @@ def test_close_pairs_by_blocks_are_those_of_the_plain_loop(monkeypatch, bits):
     plain = [(i, j) for i, j in combinations(range(36), 2) if (int(hashes[i]) ^ int(hashes[j])).bit_count() <= bits]
     portions = [portion.tolist() for portion in close_pairs(hashes, bits)]
     assert [tuple(pair) for portion in portions for pair in portion] == plain
-
-
-def test_a_forest_names_each_tree_by_its_lowest_index():
-    forest = Forest(6)
-    assert forest.join(5, 3)
-    assert forest.join(3, 1)
-    assert not forest.join(1, 5)
-    assert forest.firsts().tolist() == [0, 1, 2, 1, 4, 1]
 
 
 @pytest.mark.parametrize("name", ["arabic", "medieval"])

@@ -1,8 +1,10 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from twinfolio.errors import ParamsError
 from twinfolio.params import Params
-from twinfolio.params.file import check_value, load_params, parse_params
+from twinfolio.params.file import check_value, load_params, parse_params, patched
 
 
 def line_of(raw) -> str:
@@ -94,3 +96,19 @@ def test_a_value_is_refused_for_its_own_key_alone():
         check_value({"siamese": {"head": "distnce"}}, "siamese.head", "here")
     with pytest.raises(ParamsError, match=r"^here: siamese\.augmentation\.scale\.1 = 'a'"):
         check_value({"siamese": {"augmentation": {"scale": [0.5, "a"]}}}, "siamese.augmentation.scale", "here")
+
+
+names = st.text("abc", min_size=1, max_size=2)
+trees = st.recursive(st.integers(), lambda inner: st.dictionaries(names, inner, max_size=3), max_leaves=8)
+
+
+@given(st.dictionaries(names, trees, max_size=4), st.lists(names, min_size=1, max_size=3), st.integers())
+def test_a_patch_sets_its_key_and_changes_nothing_else_nor_the_original(params, path, value):
+    before = repr(params)
+    out = patched(params, {".".join(path): value})
+    assert repr(params) == before
+    here = out
+    for name in path:
+        here = here[name]
+    assert here == value
+    assert {key: out[key] for key in out if key != path[0]} == {key: params[key] for key in params if key != path[0]}

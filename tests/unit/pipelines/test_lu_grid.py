@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from twinfolio.params.file import load_params
-from twinfolio.search.space import parse_space, patched
+from twinfolio.params.file import load_params, patched
+from twinfolio.search.space import parse_space
 
 STUDY = Path(__file__).resolve().parents[3] / "studies" / "lu_grid"
 INKS = ("grey", "otsu")

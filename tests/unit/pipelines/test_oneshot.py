@@ -14,8 +14,7 @@ from twinfolio.data.store import Store
 from twinfolio.errors import ParamsError
 from twinfolio.evaluation.trials import read_trials
 from twinfolio.models.bundle import load_model
-from twinfolio.params.file import load_params, parse_params
-from twinfolio.search.space import patched
+from twinfolio.params.file import load_params, parse_params, patched
 
 STUDY = Path(__file__).resolve().parents[3] / "studies" / "ma_oneshot"
 TINY = {

@@ -10,8 +10,9 @@ from optuna.storages import InMemoryStorage
 
 from tests.unit.search.test_worker import opened, plan
 from twinfolio.errors import ParamsError
+from twinfolio.params.file import patched
 from twinfolio.reporting.search import best_trials, flags, objectives, trials_table, write_search
-from twinfolio.search.space import parse_space, patched
+from twinfolio.search.space import parse_space
 from twinfolio.search.study import METRICS, open_study
 from twinfolio.search.worker import work
 

@@ -1,10 +1,8 @@
 import optuna
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from twinfolio.errors import ParamsError
-from twinfolio.search.space import parse_space, patched
+from twinfolio.search.space import parse_space
 
 SPACE = {
     "siamese.lr": {"log": [1e-4, 1e-2]},
@@ -81,19 +79,3 @@ def test_bad_bounds_get_one_line_that_names_the_key(raw, words):
 def test_an_endless_dimension_is_no_grid(bounds):
     with pytest.raises(ParamsError, match="finitely many values"):
         parse_space({"a.b": bounds}).grid()
-
-
-names = st.text("abc", min_size=1, max_size=2)
-trees = st.recursive(st.integers(), lambda inner: st.dictionaries(names, inner, max_size=3), max_leaves=8)
-
-
-@given(st.dictionaries(names, trees, max_size=4), st.lists(names, min_size=1, max_size=3), st.integers())
-def test_a_patch_sets_its_key_and_changes_nothing_else_nor_the_original(params, path, value):
-    before = repr(params)
-    out = patched(params, {".".join(path): value})
-    assert repr(params) == before
-    here = out
-    for name in path:
-        here = here[name]
-    assert here == value
-    assert {key: out[key] for key in out if key != path[0]} == {key: params[key] for key in params if key != path[0]}

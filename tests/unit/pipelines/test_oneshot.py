@@ -159,6 +159,6 @@ def test_bad_params_are_one_line(changes, said):
     ],
 )
 def test_a_source_that_does_not_go_together_is_one_line(changes, said, stage_module):
-    read = importlib.import_module("omniglot").read
+    read = importlib.import_module("_omniglot").read
     with pytest.raises(ParamsError, match=said):
         read(read_params(**{f"omniglot.{key}": value for key, value in changes.items()}).omniglot)

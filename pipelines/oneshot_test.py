@@ -17,7 +17,7 @@ MODELS = Path("outputs/oneshot")
 
 
 def main(stage: Stage) -> None:
-    from twinfolio.assessment.oneshot import write_answers
+    from twinfolio.assessment.oneshot import read_runs, write_answers
     from twinfolio.reporting.ma import write_tables
     from twinfolio.reporting.tables import read_json, write_json
 
@@ -38,7 +38,7 @@ def main(stage: Stage) -> None:
         with np.load(kept, allow_pickle=False) as file:
             found[name] = {"facts": facts | json.loads(str(file["cost"])), "credit": dict(file)}
     about = read_json(ABOUT) | {"test_uses": uses_so_far(data), "views": stage.params.ma_oneshot.views}
-    metrics = write_tables(found, about, stage.report_dir)
+    metrics = write_tables(found, about, read_runs(RUNS), stage.report_dir)
     write_json(stage.report_dir / "metrics.json", metrics)
 
 

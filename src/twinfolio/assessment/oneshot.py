@@ -66,10 +66,10 @@ def embed_images(model: Model, images: NDArray[np.uint8], views: Views | None = 
     return torch.cat(parts)
 
 
-def credit_of(
+def scores_of(
     model: Model, images: NDArray[np.uint8], trials: Mapping[str, Trials], views: Views | None = None
 ) -> dict[str, Floats]:
-    """Credit (T,) of each set of trials over the same images (N, H, W, C).
+    """Scores (T, N) of each set of trials over the same images (M, H, W, C).
 
     Args:
         model: A Siamese model.
@@ -83,13 +83,15 @@ def credit_of(
     if model.head is None:
         raise DataError("a classifier has no head to compare two images with", "name a Siamese model")
     embeddings = embed_images(model, images, views)
-    return {name: trial_credit(head_scores(model.head, embeddings, of), of.answers) for name, of in trials.items()}
+    return {name: np.asarray(head_scores(model.head, embeddings, of)) for name, of in trials.items()}
 
 
 def write_answers(
     target: Path, folder: Path, store: Path, trials: Path, runs: Path, size: tuple[int, int] | None, views: Views | None
 ) -> None:
     """Write a model's credit on every trial of the evaluation side, the trials' families, and what the model costs.
+
+    The scores of the official runs are kept too, to be looked at.
 
     Args:
         target: The ``.npz`` file; it is whole or not there.
@@ -102,16 +104,25 @@ def write_answers(
     """
     model, images = load_model(folder), Store.open(store / "test").images
     sets = evaluation_trials(store, trials)
-    arrays: dict[str, Any] = {**credit_of(model, images, sets, views)}
-    with np.load(runs, allow_pickle=False) as file:
-        sets["runs"] = Trials(*(file[name] for name in ("families", "queries", "answers", "support")))
-        drawings = shrink(file["images"], images.shape[1])[..., None]
-    arrays |= credit_of(model, drawings, {"runs": sets["runs"]}, views)
-    arrays |= {f"{name}_families": of.families for name, of in sets.items()}
+    scores = scores_of(model, images, sets, views)
+    drawings, sets["runs"] = read_runs(runs)
+    scores |= scores_of(model, shrink(drawings, images.shape[1])[..., None], {"runs": sets["runs"]}, views)
+    arrays: dict[str, Any] = {name: trial_credit(scores[name], of.answers) for name, of in sets.items()}
+    arrays |= {f"{name}_families": of.families for name, of in sets.items()} | {"runs_scores": scores["runs"]}
     cost = model_cost(model, (images.shape[3], *(size or (images.shape[1], images.shape[2]))))
     part = target.with_suffix(".part.npz")
     np.savez_compressed(part, cost=np.array(json.dumps(cost)), **arrays)
     part.replace(target)
+
+
+def read_runs(path: Path) -> tuple[NDArray[np.uint8], Trials]:
+    """The official runs' images (M, H, W) and their trials, as the first stage keeps them.
+
+    Args:
+        path: Its ``.npz`` file.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        return file["images"], Trials(*(file[name] for name in ("families", "queries", "answers", "support")))
 
 
 def evaluation_trials(store: Path, folder: Path) -> dict[str, Trials]:

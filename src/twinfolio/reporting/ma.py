@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from twinfolio.evaluation.bootstrap import wilson_interval
 from twinfolio.evaluation.oneshot import crossed_interval, oneshot_report
 from twinfolio.evaluation.significance import paired_difference, paired_permutation_test
+from twinfolio.evaluation.trials import Trials
 from twinfolio.reporting.lu import holm
 from twinfolio.reporting.ma_paper import MODELS_4, OTHERS, TABLE_4, TABLE_5, TRIALS
 from twinfolio.reporting.plots import finish, new_figure, save
 from twinfolio.reporting.report import Chapter, Headline, chance, write_report
 from twinfolio.reporting.tables import write_table
+from twinfolio.reporting.trial_sheet import write_trial_sheet
 
 SETS = {
     "runs": "the 20 runs",
@@ -37,11 +39,13 @@ class Answers:
         credit: Set of trials -> (seeds, T).
         families: Set of trials -> (T,).
         facts: Facts of each seed's training, and what the model costs.
+        scores: (T, N) of the first seed on the 20 runs.
     """
 
     credit: dict[str, NDArray[np.float64]]
     families: dict[str, NDArray[np.str_]]
     facts: list[dict[str, Any]]
+    scores: NDArray[np.float64]
 
     def accuracy(self, trials: str) -> tuple[float, float, float, float]:
         """Mean, SD over seeds (NaN for one), and the ends of the interval over families and seeds."""
@@ -54,7 +58,8 @@ def gather(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Answers]:
     """Answers by model, from those of each training.
 
     Args:
-        found: ``TRUNK-RECIPE-SEED`` -> ``facts`` and ``credit``, with ``<set>_families`` beside each set.
+        found: ``TRUNK-RECIPE-SEED`` -> ``facts`` and ``credit``, with ``<set>_families`` beside each set and
+            ``runs_scores``.
     """
     models: dict[str, list[Mapping[str, Any]]] = {}
     for training, answers in found.items():
@@ -64,19 +69,24 @@ def gather(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Answers]:
             {name: np.stack([one["credit"][name] for one in seeds]) for name in SETS},
             {name: seeds[0]["credit"][f"{name}_families"] for name in SETS},
             [dict(one["facts"]) for one in seeds],
+            seeds[0]["credit"]["runs_scores"],
         )
         for model, seeds in models.items()
     }
 
 
 def write_tables(
-    found: Mapping[str, Mapping[str, Any]], about: Mapping[str, Any], report_dir: Path
+    found: Mapping[str, Mapping[str, Any]],
+    about: Mapping[str, Any],
+    runs: tuple[NDArray[np.uint8], Trials],
+    report_dir: Path,
 ) -> dict[str, float | int]:
-    """Write ``report.html``, ``models.csv``, ``alphabets.csv``, ``differences.csv`` and ``accuracy.png``.
+    """Write ``report.html``, ``models.csv``, ``alphabets.csv``, ``differences.csv``, ``accuracy.png``, ``trials.png``.
 
     Args:
         found: See ``gather``.
         about: Where the drawings come from.
+        runs: Images (M, H, W) and trials of the 20 runs.
         report_dir: Where they go.
 
     Returns:
@@ -87,6 +97,8 @@ def write_tables(
     for name, table in (("models", of_models), ("alphabets", of_alphabets), ("differences", between)):
         write_table(report_dir / f"{name}.csv", table)
     accuracy_figure(report_dir / "accuracy.png", models, official=about["complete"])
+    best = max(models, key=lambda model: models[model].accuracy("runs")[0])
+    write_trial_sheet(report_dir / "trials.png", *runs, models[best].scores)
     whose = "Omniglot's" if about["complete"] else "not Omniglot's: no published number compares"
     subtitle = (
         f"{about['evaluation']['classes']} characters of {len(about['evaluation']['alphabets'])} alphabets, {whose}; "
@@ -107,6 +119,7 @@ def write_tables(
         Chapter(
             "Accuracy on the 20 runs", figures=[("20-way one-shot, each model's interval", report_dir / "accuracy.png")]
         ),
+        Chapter("Trials of the 20 runs", figures=[(_shown_trials(best, models[best]), report_dir / "trials.png")]),
         Chapter("Alphabets (the paper's Table 4)", tables=[("Accuracy over all trials of an alphabet", of_alphabets)]),
         Chapter(
             "Which models really differ",
@@ -132,6 +145,14 @@ def _looks(views: int) -> str:
     return (
         f"Models named -ours look {views} times at an image of the evaluation side, once as it is and else moved as in "
         "training, and average the embeddings; milliseconds and MACs are of one look."
+    )
+
+
+def _shown_trials(model: str, of: Answers) -> str:
+    """What the sheet of trials shows."""
+    return (
+        f"Trials of {model}, first seed, {of.credit['runs'][0].mean():.1%} right: first wrong answers, then right. "
+        "Left the drawing asked about, then the most similar of the 20 with their scores; green: the same character."
     )
 
 

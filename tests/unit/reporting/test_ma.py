@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from twinfolio.evaluation.trials import Trials
 from twinfolio.reporting.ma import alphabet_table, differences, gather, model_table, shown_models, verdict, write_tables
 from twinfolio.reporting.ma_paper import MODELS_4, TABLE_4, TABLE_5, TRIALS
 
@@ -13,6 +14,13 @@ ABOUT = {
 }  # fmt: skip
 
 
+RUNS = (
+    np.random.default_rng(0).integers(0, 256, (40, 12, 12)).astype(np.uint8),
+    Trials(np.repeat([f"run{run:02d}" for run in range(1, 21)], 20), np.arange(400) % 20, np.arange(400) % 20,
+           np.tile(np.arange(20, 40)[:, None], (400, 1, 1))),
+)  # fmt: skip
+
+
 def answers(rate, seed):
     """Answers of a model that is right at a rate."""
     generator = np.random.default_rng(seed)
@@ -20,6 +28,7 @@ def answers(rate, seed):
     credit = {name: (generator.random(size) < rate).astype(float) for name, size in sizes.items()}
     credit["runs_families"] = np.repeat([f"run{run:02d}" for run in range(1, 21)], 20)
     credit |= {f"{name}_families": np.repeat(["Angelic", "Tibetan"], sizes[name] // 2) for name in ("paper", "many")}
+    credit["runs_scores"] = generator.random((400, 20))
     facts = {
         "val/oneshot/accuracy": 0.9, "steps_to_best": 500, "seconds_to_best": 120.0, "train_steps": 600,
         "train_seconds": 150.0, "ms_per_image": 1.5, "parameters": 1000, "macs": 2_000_000, "pretrained": 0,
@@ -97,13 +106,15 @@ def test_one_model_is_compared_with_none(found):
 
 
 def test_the_report_is_written_whole(found, tmp_path):
-    metrics = write_tables(found, ABOUT, tmp_path)
+    metrics = write_tables(found, ABOUT, RUNS, tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert "Omniglot&#x27;s" in page or "Omniglot's" in page
     assert "koch: not run" in page
+    rate = found["small-ours-0"]["credit"]["runs"].mean()
+    assert f"Trials of small-ours, first seed, {rate:.1%} right" in page
     assert "small-ours: pretrained: false; sircnn-paper: pretrained: false" in page
     assert {path.name for path in tmp_path.iterdir()} == {
-        "report.html", "models.csv", "alphabets.csv", "differences.csv", "accuracy.png",
+        "report.html", "models.csv", "alphabets.csv", "differences.csv", "accuracy.png", "trials.png",
     }  # fmt: skip
     assert metrics["test/runs/small-ours/accuracy"] > 0.9
     assert metrics["test/small-ours/pretrained"] == 0
@@ -112,14 +123,14 @@ def test_the_report_is_written_whole(found, tmp_path):
 
 
 def test_other_characters_compare_with_no_published_number(found, tmp_path):
-    write_tables(found, ABOUT | {"complete": False}, tmp_path)
+    write_tables(found, ABOUT | {"complete": False}, RUNS, tmp_path)
     assert "no published number compares" in (tmp_path / "report.html").read_text()
 
 
 def test_the_page_says_what_was_learned_besides_and_how_often_an_image_is_looked_at(found, tmp_path):
-    write_tables(found, ABOUT, tmp_path)
+    write_tables(found, ABOUT, RUNS, tmp_path)
     assert "Every model looks once" in (tmp_path / "report.html").read_text()
-    write_tables(found, ABOUT | {"refit": True, "views": 17}, tmp_path)
+    write_tables(found, ABOUT | {"refit": True, "views": 17}, RUNS, tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert "Greek, then learned too by our recipe" in page
     assert "look 17 times" in page

@@ -1,0 +1,66 @@
+"""The one-shot study on a few made-up alphabets: one command, both recipes, tables; nothing trained or opened twice."""
+
+import re
+
+import pandas as pd
+import pytest
+
+from tests.pipeline.clones import run
+
+pytestmark = pytest.mark.slow
+
+TINY = (
+    "omniglot.drawn={background: 3, evaluation: 2, characters: 20}", "omniglot.validation_alphabets=1",
+    "omniglot.poses=1", "omniglot.size=20", "omniglot.trials=50", "ma_oneshot.paper_iterations=2",
+    "siamese.trunk_options={depth: 2, kernels: 8}", "siamese.embedding=8", "siamese.steps_per_epoch=3",
+    "siamese.epochs=2", "trainer.accelerator=cpu",
+)  # fmt: skip
+TRAININGS = ("small-ours-0", "small-ours-1", "sircnn-paper-0")
+
+
+def reproduce(clone, *changes, check=True):
+    command = ("python", "pipelines/repro.py", "--study", "ma_oneshot", "--name", "tiny", "--set", *TINY, *changes)
+    done = run(*command, cwd=clone, check=check)
+    return re.findall(r"Running stage '(\S+)'", done.stdout), done
+
+
+@pytest.fixture(scope="module")
+def studied(new_clone):
+    clone = new_clone("oneshot")
+    stages, done = reproduce(clone, f"ma_oneshot.trainings=[{','.join(TRAININGS)}]")
+    return clone, stages, done.stdout
+
+
+def test_one_command_trains_every_model_and_opens_evaluation_last(studied):
+    clone, stages, printed = studied
+    assert (stages[0], stages[-1]) == ("omniglot", "oneshot_test")
+    assert sorted(stages[1:-1]) == sorted(f"oneshot@{name}" for name in TRAININGS)
+    reports = clone / "workspaces" / "tiny" / "reports"
+    assert str(reports / "oneshot_test" / "report.html") in printed
+    table = pd.read_csv(reports / "oneshot_test" / "models.csv").set_index("model")
+    assert table.loc["small-ours", "seeds"] == 2
+    assert table.loc["koch: not run", "seeds"] == 0
+    assert len((reports / "test_uses.csv").read_text().splitlines()) == 2
+
+
+def test_another_model_is_trained_alone_and_counted_as_another_opening(studied):
+    clone, _, _ = studied
+    assert reproduce(clone, f"ma_oneshot.trainings=[{','.join(TRAININGS)}]")[0] == []
+    stages, _ = reproduce(clone, f"ma_oneshot.trainings=[{','.join((*TRAININGS, 'sircnn-ours-0'))}]")
+    assert stages == ["oneshot@sircnn-ours-0", "oneshot_test"]
+    assert len((clone / "workspaces" / "tiny" / "reports" / "test_uses.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("omniglot.validation_alphabets=3", "all 3 background alphabets are to validate on; leave some to learn from"),
+        ("ma_oneshot.trainings=[small-theirs-0]", "TRUNK-RECIPE-SEED"),
+    ],
+)
+def test_bad_input_is_one_line(studied, change, said):
+    _, done = reproduce(studied[0], change, check=False)
+    assert done.returncode != 0
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if said in line]
+    assert len(lines) == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

@@ -14,6 +14,7 @@ from twinfolio.data.store import Store
 from twinfolio.errors import ParamsError
 from twinfolio.evaluation.trials import read_trials
 from twinfolio.models.bundle import load_model
+from twinfolio.models.embedder import build_siamese
 from twinfolio.params.file import load_params, parse_params, patched
 
 STUDY = Path(__file__).resolve().parents[3] / "studies" / "ma_oneshot"
@@ -137,6 +138,21 @@ def test_every_trunk_of_the_papers_table_5_makes_valid_params(stage_module):
             params = ma.Training.named(f"{trunk}-{recipe}-0").params(read_params())
             assert params.siamese.validation == "oneshot"
             assert params.siamese.schedule == ("koch" if recipe == "paper" else "adamw")
+
+
+@pytest.mark.slow  # timm draws VGG's weights for ten seconds
+@pytest.mark.parametrize("trunk", ["vgg16", "vgg19", "resnet18", "resnet50", "efficientnet_b2", "resnext101"])
+def test_timms_trunks_of_table_5_embed_one_channel_of_105_pixels(trunk, stage_module):
+    ma = importlib.import_module("_ma")
+    own = ma.Training.named(f"{trunk}-paper-0").params(read_params()).siamese
+    embedder, _ = build_siamese(
+        own.trunk, weights="none", head=own.head, distance="l1", options=own.trunk_options, pooling=own.pooling,
+        embedding=own.embedding, normalise=own.normalise, channels=1,
+    )  # fmt: skip
+    with torch.inference_mode():
+        embeddings = embedder.eval()(torch.rand(2, 1, 105, 105))
+    assert embeddings.shape == (2, embedder.trunk.num_features)
+    assert torch.isfinite(embeddings).all()
 
 
 @pytest.mark.parametrize(

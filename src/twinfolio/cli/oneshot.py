@@ -6,6 +6,7 @@ import argparse
 import csv
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from twinfolio.cli.options import add_format, add_model, at_least_one, complain
 if TYPE_CHECKING:
     from twinfolio.evaluation.oneshot import Accuracy, OneShotReport
     from twinfolio.evaluation.trials import Trials
-    from twinfolio.serving.oneshot import Embedded
+    from twinfolio.serving.oneshot import Collection
 
 
 def add_parser(commands: Any) -> None:
@@ -38,7 +39,8 @@ def add_parser(commands: Any) -> None:
 
 def _oneshot(options: argparse.Namespace) -> None:
     from twinfolio.evaluation.oneshot import oneshot_report
-    from twinfolio.serving.oneshot import credit_of, embed_collection, known_classes, list_collection
+    from twinfolio.evaluation.trials import write_trials
+    from twinfolio.serving.oneshot import credit_of, embed_collection, group_images, known_classes, list_collection
     from twinfolio.serving.program import load_program
 
     at_least_one("--shots", options.shots)
@@ -46,36 +48,37 @@ def _oneshot(options: argparse.Namespace) -> None:
     at_least_one("--ways", options.ways)
     program = load_program(options.model)
     collection = list_collection(options.folder, options.families, complain)
+    _trials(options, collection, collection.names)  # too few classes are told before the images are embedded
     embedded = embed_collection(options.folder, collection, program, complain)
-    known = known_classes(embedded.collection, program)
+    collection = embedded.collection
+    known = known_classes(collection, program)
     if known:
         complain(f"{len(known)} of these classes were trained on, such as {known[0]}: they are not new to the model")
-    trials = _trials(options, embedded)
+    trials = _trials(options, collection, group_images(options.folder, collection, options.group_pattern))
+    if options.episodes is not None and not options.episodes.exists():
+        write_trials(trials, collection.names, options.episodes)
+        complain(f"{options.episodes}: written")
     report = oneshot_report(credit_of(trials, embedded, program, options.support), trials.families, options.seed)
     show = _print_json if options.json else _print_csv if options.csv else _print_text
     show(trials, report, len(known))
 
 
-def _trials(options: argparse.Namespace, embedded: Embedded) -> Trials:
-    from twinfolio.evaluation.trials import draw_trials, read_trials, write_trials
-    from twinfolio.serving.oneshot import WHOLE, group_images
+def _trials(options: argparse.Namespace, collection: Collection, groups: Sequence[str]) -> Trials:
+    """Those of the file where there is one, else drawn."""
+    from twinfolio.evaluation.trials import draw_trials, read_trials
+    from twinfolio.serving.oneshot import WHOLE
 
-    collection = embedded.collection
     if options.episodes is not None and options.episodes.exists():
         return read_trials(options.episodes, collection.names)
-    trials = draw_trials(
+    return draw_trials(
         collection.classes,
         [WHOLE] * len(collection.names) if options.across else collection.families,
-        group_images(options.folder, collection, options.group_pattern),
+        groups,
         ways=options.ways,
         shots=options.shots,
         per_family=options.trials,
         seed=options.seed,
     )
-    if options.episodes is not None:
-        write_trials(trials, collection.names, options.episodes)
-        complain(f"{options.episodes}: written")
-    return trials
 
 
 def _facts(one: Accuracy) -> dict[str, float]:

@@ -92,6 +92,13 @@ def test_bad_input_is_one_line(run, letters, words, said):
     assert said.partition("... ")[0].removeprefix("letters: ") in errors
 
 
+def test_too_few_classes_are_told_before_any_image_is_embedded(run, letters, monkeypatch):
+    monkeypatch.setattr("twinfolio.serving.oneshot.embed_collection", None)
+    status, _, errors = run("oneshot", letters, "--families")
+    assert status == 2
+    assert "20-way trials need 20" in errors
+
+
 def test_an_image_that_cannot_be_read_is_told_and_left_out(run, letters):
     (letters / "greek" / "letter0" / "w9.png").write_bytes(b"no image")
     status, output, errors = run("oneshot", letters, "--families", "--ways", 3, "--trials", 5, "--csv")

@@ -32,7 +32,7 @@ def write_trial_sheet(path: Path, images: NDArray[np.uint8], trials: Trials, sco
         cells = [SheetCell(images[trials.queries[row]][..., None], str(trials.families[row]), None)]
         for place in best[row, :_ANSWERS]:
             shown, score = images[trials.support[row, place, 0]][..., None], scores[row, place]
-            cells.append(SheetCell(shown, f"{score:.2f}", bool(place == trials.answers[row])))
+            cells.append(SheetCell(shown, f"{score:z.2f}", bool(place == trials.answers[row])))
         rows.append(cells)
     write_sheet(path, rows, cell=96)
 

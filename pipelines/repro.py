@@ -16,29 +16,11 @@ import sys
 import time
 from pathlib import Path
 
-from twinfolio.errors import ParamsError
 from twinfolio.exit_codes import exit_code
 from twinfolio.logging import set_up_logging
-from twinfolio.params.file import load_params
-from twinfolio.workspace import make_workspace, needs_data, newest_report, provide_data, stage_times
+from twinfolio.workspace import choose_workspace, newest_report, stage_times
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def choose_workspace(options: argparse.Namespace) -> Path:
-    """The root for its own data, else a workspace; either with checked params and data in place."""
-    data = options.data
-    if data is None and options.study is None and (options.params or options.name or options.set):
-        raise ParamsError("PARAMS, NAME and SET are for a workspace", "name DATA or STUDY, or edit params.yaml")
-    if data is None and needs_data(ROOT, options.study):
-        load_params(ROOT / "params.yaml")
-        provide_data(ROOT)
-        data = ROOT / "data"
-        if options.study is None:
-            return ROOT
-    workspace = make_workspace(ROOT, data, options.params, options.name, options.study, options.set)
-    load_params(workspace / "params.yaml")
-    return workspace
 
 
 def main() -> None:
@@ -51,7 +33,7 @@ def main() -> None:
     options = parser.parse_args()
     set_up_logging("repro")
     started = time.monotonic()
-    workspace = choose_workspace(options)
+    workspace = choose_workspace(ROOT, options.data, options.params, options.name, options.study, options.set)
     code = subprocess.run(["dvc", "repro"], cwd=workspace, check=False).returncode
     if code == 0:
         for stage, seconds, mebibytes in stage_times(workspace):

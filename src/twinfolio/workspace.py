@@ -40,6 +40,41 @@ def needs_data(root: Path, study: str | None) -> bool:
     return any("data" in stage.get("deps", ()) for stage in stages.values())
 
 
+def choose_workspace(
+    root: Path,
+    data: Path | None = None,
+    params: Path | None = None,
+    name: str | None = None,
+    study: str | None = None,
+    changes: Sequence[str] = (),
+) -> Path:
+    """The root for its own data, else a workspace; either with checked params and data in place.
+
+    Args:
+        root: The repository's root.
+        data: See ``make_workspace``; None: the root's ``data/``, or the sample, where the pipeline reads any.
+        params: See ``make_workspace``.
+        name: See ``make_workspace``.
+        study: See ``make_workspace``.
+        changes: See ``make_workspace``.
+
+    Raises:
+        DataError: See ``make_workspace``.
+        ParamsError: See ``make_workspace``; or what only a workspace can take is asked of the root.
+    """
+    if data is None and study is None and (params or name or changes):
+        raise ParamsError("PARAMS, NAME and SET are for a workspace", "name DATA or STUDY, or edit params.yaml")
+    if data is None and needs_data(root, study):
+        load_params(root / "params.yaml")
+        provide_data(root)
+        data = root / "data"
+        if study is None:
+            return root
+    workspace = make_workspace(root, data, params, name, study, changes)
+    load_params(workspace / "params.yaml")
+    return workspace
+
+
 def make_workspace(
     root: Path,
     data: Path | None,

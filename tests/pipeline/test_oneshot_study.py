@@ -1,25 +1,22 @@
 """The one-shot study on a few made-up alphabets: one command, both recipes, tables; nothing trained or opened twice."""
 
+import json
 import re
 
 import pandas as pd
 import pytest
 
 from tests.pipeline.clones import run
+from tests.unit.pipelines.test_oneshot import TINY
 
 pytestmark = pytest.mark.slow
 
-TINY = (
-    "omniglot.drawn={background: 3, evaluation: 2, characters: 20}", "omniglot.validation_alphabets=1",
-    "omniglot.poses=1", "omniglot.size=20", "omniglot.trials=50", "ma_oneshot.paper_iterations=2",
-    "siamese.trunk_options={depth: 2, kernels: 8}", "siamese.embedding=8", "siamese.steps_per_epoch=3",
-    "siamese.epochs=2", "trainer.accelerator=cpu",
-)  # fmt: skip
-TRAININGS = ("small-ours-0", "small-ours-1", "sircnn-paper-0")
+SETTINGS = [f"{key}={json.dumps(value)}" for key, value in TINY.items()]
+TRAININGS = TINY["ma_oneshot.trainings"]
 
 
 def reproduce(clone, *changes, check=True):
-    command = ("python", "pipelines/repro.py", "--study", "ma_oneshot", "--name", "tiny", "--set", *TINY, *changes)
+    command = ("python", "pipelines/repro.py", "--study", "ma_oneshot", "--name", "tiny", "--set", *SETTINGS, *changes)
     done = run(*command, cwd=clone, check=check)
     return re.findall(r"Running stage '(\S+)'", done.stdout), done
 
@@ -27,7 +24,7 @@ def reproduce(clone, *changes, check=True):
 @pytest.fixture(scope="module")
 def studied(new_clone):
     clone = new_clone("oneshot")
-    stages, done = reproduce(clone, f"ma_oneshot.trainings=[{','.join(TRAININGS)}]")
+    stages, done = reproduce(clone)
     return clone, stages, done.stdout
 
 
@@ -45,7 +42,7 @@ def test_one_command_trains_every_model_and_opens_evaluation_last(studied):
 
 def test_another_model_is_trained_alone_and_counted_as_another_opening(studied):
     clone, _, _ = studied
-    assert reproduce(clone, f"ma_oneshot.trainings=[{','.join(TRAININGS)}]")[0] == []
+    assert reproduce(clone)[0] == []
     stages, _ = reproduce(clone, f"ma_oneshot.trainings=[{','.join((*TRAININGS, 'sircnn-ours-0'))}]")
     assert stages == ["oneshot@sircnn-ours-0", "oneshot_test"]
     assert len((clone / "workspaces" / "tiny" / "reports" / "test_uses.csv").read_text().splitlines()) == 3

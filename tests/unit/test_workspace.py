@@ -10,7 +10,15 @@ import yaml
 from twinfolio.errors import DataError, ParamsError
 from twinfolio.params import Params
 from twinfolio.params.file import load_params
-from twinfolio.workspace import make_workspace, needs_data, newest_report, provide_data, run_dvc, stage_times
+from twinfolio.workspace import (
+    choose_workspace,
+    make_workspace,
+    needs_data,
+    newest_report,
+    provide_data,
+    run_dvc,
+    stage_times,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -205,6 +213,44 @@ def test_without_data_and_remote_the_sample_is_made(with_dvc, caplog):
     provide_data(with_dvc)
     assert (with_dvc / "data/a/1.txt").read_text() == "sample"
     assert warnings_of(caplog) == []
+
+
+@pytest.fixture
+def reading(with_dvc):
+    """A root whose pipeline reads ``data``."""
+    (with_dvc / "dvc.yaml").write_text("vars: [workspace.yaml]\nstages: {split: {cmd: 'true', deps: [data]}}\n")
+    return with_dvc
+
+
+def test_the_root_is_the_workspace_of_its_own_data(reading):
+    assert choose_workspace(reading) == reading
+    assert (reading / "data/a/1.txt").exists()
+    assert not (reading / "workspaces").exists()
+
+
+def test_a_folder_or_a_study_has_a_workspace_of_its_own(reading, tmp_path):
+    assert choose_workspace(reading, folder(tmp_path)) == reading / "workspaces" / "my images"
+    assert not (reading / "data").exists()
+    (reading / "studies/one").mkdir(parents=True)
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(reading / name, reading / "studies/one" / name)
+    workspace = choose_workspace(reading, study="one")
+    assert workspace == reading / "workspaces" / "one-data"
+    assert (workspace / "data").resolve() == reading / "data"
+
+
+@pytest.mark.parametrize("asked", [{"params": Path("my.yaml")}, {"name": "second"}, {"changes": ["split.seed=2"]}])
+def test_what_only_a_workspace_can_take_is_refused_for_the_root(asked, reading):
+    with pytest.raises(ParamsError, match="PARAMS, NAME and SET are for a workspace; name DATA or STUDY"):
+        choose_workspace(reading, **asked)
+    assert not (reading / "data").exists()
+
+
+def test_bad_params_are_told_before_the_sample_is_made(reading):
+    (reading / "params.yaml").write_text("split: {sede: 1}\n")
+    with pytest.raises(ParamsError, match="sede"):
+        choose_workspace(reading)
+    assert not (reading / "data").exists()
 
 
 def test_a_sample_that_cannot_be_made_ends_the_program_with_its_own_status(with_dvc):

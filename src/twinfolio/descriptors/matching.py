@@ -1,0 +1,92 @@
+"""How many key points two images share: mutual nearest neighbours, Lowe's ratio test, one homography."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinfolio.descriptors.local import LocalFeatures
+
+_LEAST = 4
+"""Matches that fix a homography."""
+
+
+@dataclass(frozen=True)
+class Matching:
+    """When two key points match.
+
+    Attributes:
+        ratio: Largest share of the second nearest's distance that the nearest's may have (Lowe 2004, section 7.1);
+            1 leaves the test out.
+        mutual: Each must be the other's nearest.
+        reprojection: Most pixels a match may lie off the homography that most matches agree on (RANSAC); None counts
+            all matches.
+    """
+
+    ratio: float = 0.75
+    mutual: bool = True
+    reprojection: float | None = None
+
+
+def match(a: NDArray[np.float32], b: NDArray[np.float32], how: Matching) -> NDArray[np.int64]:
+    """Matches (m, 2): rows of descriptors (n, D) and of (k, D), by Euclidean distance.
+
+    Of bits 0 and 1 that is the root of Hamming's distance: the ratio is then one of roots.
+    """
+    if not len(a) or not len(b):
+        return np.empty((0, 2), np.int64)
+    squared = np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0)
+    best = squared.argmin(axis=1)
+    rows = np.arange(len(a))
+    kept = np.ones(len(a), bool)
+    if how.mutual:
+        kept &= squared.argmin(axis=0)[best] == rows
+    if how.ratio < 1 and len(b) > 1:
+        nearest, second = np.partition(squared, 1, axis=1)[:, :2].T
+        kept &= nearest < how.ratio**2 * second
+    return np.stack([rows[kept], best[kept]], axis=1)
+
+
+def agreeing(a: NDArray[np.float32], b: NDArray[np.float32], pixels: float) -> int:
+    """Matches that one homography explains.
+
+    Args:
+        a: (m, 2) points.
+        b: (m, 2) their matches.
+        pixels: Most they may lie off.
+    """
+    import cv2
+
+    if len(a) < _LEAST:
+        return 0
+    cv2.setRNGSeed(0)
+    _, inliers = cv2.findHomography(a, b, cv2.RANSAC, pixels)
+    return 0 if inliers is None else int(inliers.sum())
+
+
+def match_scores(
+    query: LocalFeatures, rows: Sequence[int], gallery: LocalFeatures, candidates: NDArray[np.int64], how: Matching
+) -> NDArray[np.float64]:
+    """Share (Q, C) of the key points of the poorer image that match; 0 where one has none.
+
+    Args:
+        query: Key points of images.
+        rows: (Q,) those asked about.
+        gallery: Key points of other images, or of the same.
+        candidates: (Q, C) images of the gallery that each is compared with.
+        how: When two key points match.
+    """
+    scores = np.zeros(candidates.shape)
+    for row, (i, others) in enumerate(zip(rows, candidates, strict=True)):
+        points, descriptors = query.image(i)
+        for place, j in enumerate(others):
+            own, theirs = gallery.image(j)
+            pairs = match(descriptors, theirs, how)
+            count = len(pairs)
+            if how.reprojection is not None:
+                count = agreeing(points[pairs[:, 0]], own[pairs[:, 1]], how.reprojection)
+            scores[row, place] = count / max(min(len(points), len(own)), 1)
+    return scores

@@ -1,0 +1,24 @@
+import imagehash
+import numpy as np
+import pytest
+from PIL import Image
+
+from twinfolio.descriptors.hashing import HASHES, hash_bits, hash_scores
+
+DIRECT = {
+    "ahash": imagehash.average_hash, "dhash": imagehash.dhash, "phash": imagehash.phash, "whash": imagehash.whash,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HASHES)
+def test_bits_and_distances_are_imagehashs(kind, scenes):
+    direct = [DIRECT[kind](Image.fromarray(image)) for image in scenes[:3]]
+    bits = np.stack([hash_bits(image, kind) for image in scenes[:3]])
+    assert bits.shape == (3, 64)
+    np.testing.assert_array_equal(bits[0], direct[0].hash.ravel())
+    expected = [[1 - (a - b) / 64 for b in direct] for a in direct]
+    np.testing.assert_allclose(hash_scores(bits, bits), expected)
+
+
+def test_grey_images_hash_too(scenes):
+    assert hash_bits(scenes[0][..., :1], "phash").shape == (64,)

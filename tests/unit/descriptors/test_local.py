@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from twinfolio.descriptors import local
+from twinfolio.descriptors.local import Extractor, LocalFeatures, cache_key, extract
+from twinfolio.retrieval.cache import EmbeddingCache
+
+
+def same(a, b):
+    np.testing.assert_array_equal(a.ends, b.ends)
+    np.testing.assert_array_equal(a.descriptors, b.descriptors)
+    np.testing.assert_array_equal(a.points, b.points)
+
+
+def test_images_keep_their_own_key_points_and_those_without_are_counted(scenes):
+    found = extract(scenes, Extractor("orb", 50))
+    assert (len(found), found.without) == (6, 1)
+    assert found.counts[-1] == 0
+    for i, image in enumerate(scenes):
+        rows = Extractor("orb", 50)(image)
+        np.testing.assert_array_equal(found.image(i)[0], rows[:, :2])
+        np.testing.assert_array_equal(found.image(i)[1], rows[:, 2:])
+    np.testing.assert_array_equal(np.bincount(found.owners, minlength=6), found.counts)
+
+
+def test_no_image_with_a_key_point_is_no_error():
+    found = extract(np.zeros((3, 40, 40, 1), np.uint8), Extractor("rootsift"))
+    assert (len(found), found.without, found.descriptors.shape) == (3, 3, (0, 128))
+
+
+def test_two_processes_find_what_one_finds(scenes):
+    same(extract(scenes, Extractor("rootsift", 40), workers=2), extract(scenes, Extractor("rootsift", 40)))
+
+
+def test_an_image_is_looked_at_once_and_never_again(scenes, tmp_path, monkeypatch):
+    looked, extractor = [], Extractor("surf", 40)
+    look = local._look
+    monkeypatch.setattr(local, "_look", lambda e, image: looked.append(1) or look(e, image))
+    twice = np.concatenate([scenes[:3], scenes[:3]])
+    cache = EmbeddingCache(tmp_path / "cache.sqlite", cache_key(extractor))
+    first = extract(twice, extractor, cache=cache)
+    assert len(looked) == 3
+    same(extract(twice, extractor, cache=EmbeddingCache(tmp_path / "cache.sqlite", cache_key(extractor))), first)
+    assert len(looked) == 3
+    assert cache_key(extractor) != cache_key(Extractor("surf", 41))
+
+
+def test_what_was_found_before_a_kill_is_kept(scenes, tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "_KEPT_AT_ONCE", 2)
+    extractor, seen = Extractor("orb", 30), []
+    look = local._look
+
+    def until_killed(e, image):
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        seen.append(1)
+        return look(e, image)
+
+    monkeypatch.setattr(local, "_look", until_killed)
+    cache = EmbeddingCache(tmp_path / "cache.sqlite", cache_key(extractor))
+    with pytest.raises(KeyboardInterrupt):
+        extract(scenes[:5], extractor, cache=cache)
+    monkeypatch.setattr(local, "_look", lambda e, image: seen.append(1) or look(e, image))
+    found = extract(scenes[:5], extractor, cache=cache)
+    assert len(seen) == 3 + 3  # two of the first three were kept
+    same(found, LocalFeatures.of([extractor(image) for image in scenes[:5]], 256))

@@ -100,6 +100,20 @@ class LocalFeatures:
         return self.points[rows], self.descriptors[rows]
 
 
+def concatenated(features: LocalFeatures, most: int) -> NDArray[np.float32]:
+    """The descriptors of each image's first key points side by side (N, most * D), zeros where there are fewer.
+
+    Args:
+        features: Of N images.
+        most: Key points of each that count.
+    """
+    out = np.zeros((len(features), most, features.descriptors.shape[1]), np.float32)
+    for i in range(len(features)):
+        _, descriptors = features.image(i)
+        out[i, : len(descriptors)] = descriptors[:most]
+    return out.reshape(len(features), -1)
+
+
 def extract(
     images: NDArray[np.uint8],
     extractor: Extractor,

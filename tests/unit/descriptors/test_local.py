@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from tests.unit.descriptors.conftest import features_of
 from twinfolio.descriptors import local
-from twinfolio.descriptors.local import Extractor, LocalFeatures, cache_key, extract
+from twinfolio.descriptors.local import Extractor, LocalFeatures, cache_key, concatenated, extract
 from twinfolio.retrieval.cache import EmbeddingCache
 
 
@@ -64,3 +65,12 @@ def test_what_was_found_before_a_kill_is_kept(scenes, tmp_path, monkeypatch):
     found = extract(scenes[:5], extractor, cache=cache)
     assert len(seen) == 3 + 3  # two of the first three were kept
     same(found, LocalFeatures.of([extractor(image) for image in scenes[:5]], 256))
+
+
+def test_the_first_key_points_stand_side_by_side_and_zeros_fill_up():
+    features = features_of(5, 0, 2, width=4)
+    found = concatenated(features, 3)
+    assert found.shape == (3, 12)
+    np.testing.assert_array_equal(found[0], features.descriptors[:3].ravel())
+    assert not found[1].any()
+    np.testing.assert_array_equal(found[2], [*features.descriptors[5:].ravel(), 0, 0, 0, 0])

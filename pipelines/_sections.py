@@ -14,6 +14,7 @@ SECTIONS = {
     "classify": ("classify", "trainer"),
     "train_siamese": ("siamese", "trainer"),
     "train_scratch": ("scratch", "trainer"),
+    "classical": ("classical",),
     "compare_distances": ("compare", "trainer"),
     "calibrate": ("calibrate", "trainer"),
     "refit": ("train", "siamese", "trainer"),

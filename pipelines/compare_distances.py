@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _classical import classical_folders, classical_systems
 from _stage import Stage, run_stage
 from _systems import MODELS, SIAMESE, STORE, load_systems
 from twinfolio.assessment.champion import EMBEDDINGS
@@ -13,7 +14,7 @@ from twinfolio.reporting.comparison import write_comparison
 def main(stage: Stage) -> None:
     params = stage.params.compare
     comparison = compare_systems(
-        load_systems(stage),
+        [*load_systems(stage), *classical_systems()],
         list(SIAMESE),
         STORE,
         stage.output_dir / EMBEDDINGS,
@@ -25,5 +26,7 @@ def main(stage: Stage) -> None:
 
 if __name__ == "__main__":
     run_stage(
-        "compare_distances", main, inputs=[*(f"{STORE}/{part}" for part in ("store.json", "train", "val")), *MODELS]
+        "compare_distances",
+        main,
+        inputs=[*(f"{STORE}/{part}" for part in ("store.json", "train", "val")), *MODELS, *classical_folders()],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from _classical import classical_folders, classical_systems
 from _registration import register
 from _stage import Stage, run_stage
 from _systems import CALIBRATED, COMPARED, FINAL, MODELS, STORE, test_scene, tested_systems
@@ -12,7 +13,8 @@ from twinfolio.assessment.champion import read_champion
 from twinfolio.assessment.evaluate import evaluate_systems
 from twinfolio.assessment.explanation import explain_answers
 from twinfolio.assessment.few_shot import TrialPlan
-from twinfolio.assessment.model_folder import gallery_table, write_model_folder
+from twinfolio.assessment.gallery import gallery_table
+from twinfolio.assessment.model_folder import write_model_folder
 from twinfolio.assessment.neighbour_bench import head_builder
 from twinfolio.assessment.searched import read_setting
 from twinfolio.assessment.systems import REFIT, pick_device
@@ -25,7 +27,10 @@ MANIFEST = Path("outputs/split/manifest.csv")
 
 def main(stage: Stage) -> None:
     params, champion = stage.params.evaluate, read_champion(COMPARED)
-    systems, best = tested_systems(stage), REFIT if stage.params.train.refit else champion.distance
+    systems, best = (
+        [*tested_systems(stage), *classical_systems()],
+        REFIT if stage.params.train.refit else champion.distance,
+    )
     scene = test_scene(stage, systems, best)
     evaluation = evaluate_systems(
         systems,
@@ -52,11 +57,11 @@ def main(stage: Stage) -> None:
         info=scene.info,
         setting=evaluation.searched.setting,
         embeddings=evaluation.searched.gallery_vectors,
-        gallery=gallery_table(scene, read_manifest(MANIFEST)),
+        gallery=gallery_table(scene.parts, scene.info.classes, read_manifest(MANIFEST)),
     )
     register(stage, folder, scene.info, compared=COMPARED, distance=champion.distance)
 
 
 if __name__ == "__main__":
-    inputs = [str(MANIFEST), str(STORE), str(COMPARED), str(CALIBRATED), str(FINAL), *MODELS]
+    inputs = [str(MANIFEST), str(STORE), str(COMPARED), str(CALIBRATED), str(FINAL), *MODELS, *classical_folders()]
     run_stage("evaluate", main, inputs=inputs)

@@ -1,51 +1,85 @@
-"""The classical systems as systems like any other: they embed images and score the vectors."""
+"""The classical systems: fitted encoders in folders of their own, and systems like any other.
+
+A folder of one::
+
+    encoder.json     descriptor, encoding, words, distance
+    encoder.npz      words and their weights, where there are any
+    neighbours.json  a whitening or a re-ranking by matched key points (neighbours.npz: the whitening's arrays)
+    rendering.json   how an image becomes rows
+    classes.json     class names
+    embeddings.npy   float32 (R, D), a row for each line of gallery.csv
+    gallery.csv      as in a model folder
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+import json
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from twinfolio.assessment.systems import Scoring, System
+from twinfolio.assessment.gallery import rendering_facts
+from twinfolio.assessment.systems import System
+from twinfolio.data.store import StoreInfo
 from twinfolio.descriptors.encoder import Encoder
-from twinfolio.descriptors.hashing import hash_scores
-from twinfolio.evaluation.baselines import cosine_scores
-
-BagDistance = Literal["l1", "l2", "cosine"]
+from twinfolio.retrieval.recipe import Recipe, load_recipe
+from twinfolio.retrieval.scorers import distance_scorer
 
 
-def classical_system(encoder: Encoder, distance: BagDistance = "cosine") -> System:
-    """An encoder and how its vectors are compared.
+def classical_system(encoder: Encoder, recipe: Recipe | None = None) -> System:
+    """An encoder as a system.
 
     Args:
         encoder: A fitted one.
-        distance: Of bags of words; VLAD is compared by cosine and hashes by Hamming's distance, whatever is asked for.
+        recipe: What is done to its vectors, and to the first candidates; None: nothing.
     """
-    if encoder.bags is None:
-        return System(encoder.spec.name, encoder, hash_scores)
-    if encoder.spec.encoding == "vlad":
-        return System(encoder.spec.name, encoder, cosine_scores)
-    return System(encoder.spec.name, encoder, bag_scoring(distance))
+    build = distance_scorer(encoder.spec.distance)
+    return System(
+        name=encoder.spec.name,
+        embed=encoder,
+        scores=lambda queries, gallery: build(gallery).pairwise(queries),
+        search=None if recipe in (None, Recipe()) else (recipe, build),
+    )
 
 
-def bag_scoring(distance: BagDistance) -> Scoring:
-    """Scores of bags of words: shares of sum 1 by l1, of norm 1 by l2 (which orders as cosine does), or cosine.
+def save_classical(
+    folder: Path,
+    encoder: Encoder,
+    recipe: Recipe,
+    info: StoreInfo,
+    vectors: Sequence[np.ndarray],
+    gallery: pd.DataFrame,
+) -> None:
+    """Write a folder that ``twinfolio index`` and ``twinfolio query`` take as they take a model's.
 
     Args:
-        distance: ``l1``, ``l2`` or ``cosine``.
+        folder: Where.
+        encoder: A fitted one.
+        recipe: What is done to its vectors.
+        info: The store it was fitted on.
+        vectors: float32 (R, D) of train and of validation.
+        gallery: R rows, see ``gallery.gallery_table``.
     """
-    if distance == "cosine":
-        return cosine_scores
-    from scipy.spatial.distance import cdist
+    encoder.save(folder)
+    recipe.save(folder)
+    for name, value in (("rendering", rendering_facts(info)), ("classes", info.classes)):
+        text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        (folder / f"{name}.json").write_text(text, encoding="utf-8")
+    np.save(folder / "embeddings.npy", np.concatenate(vectors).astype(np.float32), allow_pickle=False)
+    gallery.to_csv(folder / "gallery.csv", index=False, lineterminator="\n", encoding="utf-8")
 
-    # an image without a key point is as far from any other as two without a common word
-    order, metric, furthest = (1, "cityblock", 2.0) if distance == "l1" else (2, "euclidean", 2**0.5)
 
-    def scores(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
-        sides = [np.asarray(vectors, np.float64) for vectors in (query, gallery)]
-        norms = [np.linalg.norm(side, ord=order, axis=1) for side in sides]
-        q, g = (side / np.where(norm > 0, norm, 1)[:, None] for side, norm in zip(sides, norms, strict=True))
-        far = (norms[0] == 0)[:, None] | (norms[1] == 0)
-        return np.asarray(np.where(far, -furthest, -cdist(q, g, metric)))
+def load_classical(folder: Path, *, workers: int = 1, cache: Path | None = None) -> System:
+    """Read what ``save_classical`` wrote.
 
-    return scores
+    Args:
+        folder: The folder.
+        workers: Processes that look for key points.
+        cache: SQLite file of key points by content; None keeps none.
+
+    Raises:
+        ModelError: It holds no encoder, or its recipe is damaged.
+    """
+    return classical_system(Encoder.load(folder, workers=workers, cache=cache), load_recipe(folder))

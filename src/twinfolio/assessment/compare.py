@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from twinfolio.assessment.embeddings import embed_gallery
-from twinfolio.assessment.images import ImageSet, image_scores, join, originals
+from twinfolio.assessment.images import ImageSet, join, originals
 from twinfolio.assessment.judgement import Contrast, Decision, Judgement, Resampling, contrast, judge
 from twinfolio.assessment.leak import LeakGap, leak_gap
-from twinfolio.assessment.systems import System
+from twinfolio.assessment.systems import System, system_scores
 from twinfolio.data.store import Store, StoreInfo, read_info
 from twinfolio.evaluation.pairs import PairCounts, build_pairs, pair_groups
 from twinfolio.evaluation.verification import cross_fit_thresholds
@@ -139,7 +139,7 @@ def compare_systems(
     everything = join(train, val)
     for system in systems:
         vectors = embed_gallery(system, store_root, embeddings / f"{system.name}.npz")
-        scores = image_scores(system.scores, vectors["val"], val, vectors["train"], train)
+        scores = system_scores(system, vectors["val"], val, vectors["train"], train)
         judged[system.name] = judge(
             system.name,
             system.pretrained,
@@ -152,7 +152,7 @@ def compare_systems(
         )
         if system.name in distances:
             archive = np.concatenate([vectors["train"], vectors["val"]])
-            among = image_scores(system.scores, vectors["val"], val, archive, everything)
+            among = system_scores(system, vectors["val"], val, archive, everything, "included")
             leaks[system.name] = leak_gap(among, val.items, everything.items, resampling)
     comparison = _with_champion(info, val, pairs, counts, judged, leaks, resampling)
     log_champion(comparison)

@@ -21,8 +21,8 @@ GALLERY = ("train", "val")
 
 
 @dataclass(frozen=True)
-class _Chosen:
-    """Some rows of a memory-mapped array, read a batch at a time."""
+class Chosen:
+    """Some rows of a memory-mapped array, read one or a batch at a time."""
 
     images: np.ndarray
     rows: np.ndarray
@@ -30,7 +30,7 @@ class _Chosen:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, part: slice) -> np.ndarray:
+    def __getitem__(self, part: int | slice) -> np.ndarray:
         return np.asarray(self.images[self.rows[part]])
 
 
@@ -46,7 +46,7 @@ def embed_originals(system: System, images: np.ndarray, of: ImageSet, split: str
     Returns:
         float32 (R, D), a row for each of ``of.rows``.
     """
-    chosen = cast("Any", _Chosen(images, of.rows))
+    chosen = cast("Any", Chosen(images, of.rows))
     return np.asarray(embed(system.embed, chosen, BATCH, progress=f"{system.name} {split}"))
 
 

@@ -12,17 +12,17 @@ from twinfolio.assessment.classify import Classified, class_probabilities, class
 from twinfolio.assessment.embeddings import embed_originals
 from twinfolio.assessment.examples import Example, examples
 from twinfolio.assessment.few_shot import FewShot, TrialPlan, few_shot
-from twinfolio.assessment.images import ImageSet, image_scores
+from twinfolio.assessment.images import ImageSet
 from twinfolio.assessment.judgement import Contrast, Judgement, contrast, fixed, judge
 from twinfolio.assessment.leak import LeakGap, leak_gap
 from twinfolio.assessment.scene import Scene
 from twinfolio.assessment.searched import Searched, SearchSetting, search_test
-from twinfolio.assessment.systems import System
+from twinfolio.assessment.systems import System, system_scores
 from twinfolio.data.store import StoreInfo
 from twinfolio.errors import DataError
 from twinfolio.evaluation.reports import retrieval_report
 from twinfolio.evaluation.retrieval_protocol import leave_one_out
-from twinfolio.retrieval.recipe import BuildScorer
+from twinfolio.retrieval.scorers import BuildScorer
 
 logger = logging.getLogger(__name__)
 
@@ -135,12 +135,13 @@ def _test(system: System, scene: Scene, threshold: float) -> Tested:
     queries, gallery = test.items, scene.gallery.items
     vectors = embed_originals(system, scene.stores["test"].images, test, "test")
     of_gallery = scene.gallery_embeddings(system.name)
-    scores = image_scores(system.scores, vectors, test, of_gallery, scene.gallery)
+    scores = system_scores(system, vectors, test, of_gallery, scene.gallery)
     judgement = judge(
         system.name, system.pretrained, scores, queries, gallery, scene.pairs, fixed(threshold), resampling
     )
-    archive = image_scores(system.scores, vectors, test, np.concatenate([of_gallery, vectors]), scene.archive)
-    among = leave_one_out(image_scores(system.scores, vectors, test, vectors, test), queries)
+    everything = np.concatenate([of_gallery, vectors])
+    archive = system_scores(system, vectors, test, everything, scene.archive, "included")
+    among = leave_one_out(system_scores(system, vectors, test, vectors, test), queries)
     n_classes = len(scene.info.classes)
     votes = {k: nearest_votes(judgement.answers, gallery.labels, n_classes, k) for k in NEIGHBOURS}
     probabilities = class_probabilities(system, vectors, test)

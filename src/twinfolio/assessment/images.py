@@ -9,7 +9,14 @@ import numpy as np
 
 from twinfolio.data.store import Store
 from twinfolio.errors import DataError
-from twinfolio.evaluation.retrieval_protocol import Items, OwnGroup, average_rows, exclusions, owners
+from twinfolio.evaluation.retrieval_protocol import (
+    Items,
+    OwnGroup,
+    average_rows,
+    candidates,
+    exclusions,
+    owners,
+)
 from twinfolio.evaluation.streaming import Scores, TileMeans
 from twinfolio.retrieval.ranking import Ranking, rank
 
@@ -128,6 +135,15 @@ def first_answers(scores: Scores, queries: Items, gallery: Items, k: int, own_gr
         np.concatenate([part.scores for part in found]),
         np.concatenate([part.ids for part in found]),
     )
+
+
+def barred_images(queries: Items, gallery: Items, own_group: OwnGroup = "excluded") -> list[np.ndarray]:
+    """For each query the gallery images that are it, its duplicates or, where excluded, of its group.
+
+    The pairs that ``retrieval_protocol`` bars, as lists: nothing here is queries x gallery.
+    """
+    barred = candidates(queries, gallery, own_group).of(np.arange(len(queries)))[1]
+    return np.split(barred.column, np.searchsorted(barred.place, np.arange(1, len(queries))))
 
 
 def image_values(values: np.ndarray, of: ImageSet) -> np.ndarray:

@@ -21,21 +21,20 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from twinfolio.assessment.gallery import GALLERY_COLUMNS, rendering_facts
 from twinfolio.errors import ModelError
 
 if TYPE_CHECKING:
-    from twinfolio.assessment.scene import Scene
     from twinfolio.assessment.searched import SearchSetting
     from twinfolio.data.store import StoreInfo
     from twinfolio.models.bundle import Model
 
 BUNDLE_FILES = ("model.safetensors", "model.json")
-GALLERY_COLUMNS = ("image_id", "tile", "split", "label", "group", "cluster", "path", "content")
 
 
 @dataclass(frozen=True)
@@ -55,31 +54,6 @@ class ModelFolder:
     threshold: float
     embeddings: np.ndarray
     gallery: pd.DataFrame
-
-
-def gallery_table(scene: Scene, manifest: pd.DataFrame) -> pd.DataFrame:
-    """The rows of ``gallery.csv``: train's, then validation's.
-
-    Args:
-        scene: Knows the images.
-        manifest: Knows each image's path and content.
-    """
-    files, classes = manifest.set_index("image_id"), np.array(scene.info.classes, dtype=object)
-    frames = []
-    for split in ("train", "val"):
-        of = scene.parts[split]
-        image, items = of.row_image, of.items
-        columns = {
-            "image_id": items.ids,
-            "label": classes[items.labels],
-            "group": items.groups,
-            "cluster": items.clusters,
-            "path": files["path"].reindex(items.ids).to_numpy(),
-            "content": files["sha256"].reindex(items.ids).to_numpy(),
-        }
-        frame = pd.DataFrame({name: values[image] for name, values in columns.items()})
-        frames.append(frame.assign(tile=of.row_tile, split=split))
-    return pd.concat(frames, ignore_index=True)[list(GALLERY_COLUMNS)]
 
 
 def write_model_folder(
@@ -125,11 +99,6 @@ def write_model_folder(
     if folder.exists():
         shutil.rmtree(folder)
     part.rename(folder)
-
-
-def rendering_facts(info: StoreInfo) -> dict[str, Any]:
-    """What ``Rendering`` needs to make rows like the store's."""
-    return {name: getattr(info, name) for name in ("size", "fit", "channels", "tiles", "tile_above")}
 
 
 def load_model_folder(folder: Path) -> ModelFolder:

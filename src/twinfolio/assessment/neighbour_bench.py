@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 
 from twinfolio.assessment.embeddings import GALLERY, embed_originals, load_embeddings
-from twinfolio.assessment.images import ImageSet, originals
+from twinfolio.assessment.images import ImageSet, barred_images, originals
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.systems import System
 from twinfolio.data.store import Store
 from twinfolio.errors import ModelError
-from twinfolio.evaluation.retrieval_protocol import Items, OwnGroup, RetrievalResult, candidates, retrieval_protocol
+from twinfolio.evaluation.retrieval_protocol import RetrievalResult, retrieval_protocol
 from twinfolio.retrieval.heads import build_scorer, read_part
 from twinfolio.retrieval.prepared import PreparedGallery
-from twinfolio.retrieval.recipe import BuildScorer, Recipe
+from twinfolio.retrieval.recipe import Recipe
 from twinfolio.retrieval.recipe_scores import RecipeScores
+from twinfolio.retrieval.scorers import BuildScorer
 from twinfolio.retrieval.views import Views
 
 _K = 10
@@ -125,12 +126,3 @@ def head_builder(folder: Path) -> BuildScorer:
         raise ModelError(f"{folder}: this model has no head", "give a Siamese model")
     state = read_part(folder, "head")
     return lambda gallery: build_scorer(config["head"], config["distance"], state, gallery)
-
-
-def barred_images(queries: Items, gallery: Items, own_group: OwnGroup = "excluded") -> list[np.ndarray]:
-    """For each query the gallery images that are it, its duplicates or, where excluded, of its group.
-
-    The pairs that ``retrieval_protocol`` bars, as lists: nothing here is queries x gallery.
-    """
-    barred = candidates(queries, gallery, own_group).of(np.arange(len(queries)))[1]
-    return np.split(barred.column, np.searchsorted(barred.place, np.arange(1, len(queries))))

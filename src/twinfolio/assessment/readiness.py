@@ -14,9 +14,9 @@ from twinfolio.assessment.ablation import Ablation, Grid, ablate
 from twinfolio.assessment.calibration import Calibration, CalibrationSettings, Impostors, calibrate
 from twinfolio.assessment.classify import class_probabilities
 from twinfolio.assessment.embeddings import embed_originals
-from twinfolio.assessment.images import ImageSet
+from twinfolio.assessment.images import ImageSet, barred_images
 from twinfolio.assessment.judgement import Resampling
-from twinfolio.assessment.neighbour_bench import Bench, barred_images, open_bench
+from twinfolio.assessment.neighbour_bench import Bench, open_bench
 from twinfolio.assessment.systems import System
 from twinfolio.assessment.unknown import unknown_images
 from twinfolio.data.manifest import UNKNOWN
@@ -26,8 +26,9 @@ from twinfolio.evaluation.pairs import pair_scores
 from twinfolio.evaluation.retrieval_protocol import Items
 from twinfolio.evaluation.verification import choose_threshold
 from twinfolio.retrieval.prepared import PreparedGallery
-from twinfolio.retrieval.recipe import BuildScorer, Recipe
+from twinfolio.retrieval.recipe import Recipe
 from twinfolio.retrieval.recipe_scores import RecipeScores
+from twinfolio.retrieval.scorers import BuildScorer
 
 logger = logging.getLogger(__name__)
 

@@ -12,17 +12,17 @@ from twinfolio.assessment.calibration import Calibration, PairSample
 from twinfolio.assessment.calibration_check import CalibrationCheck, check_calibration
 from twinfolio.assessment.classify import class_probabilities
 from twinfolio.assessment.embeddings import embed_originals
-from twinfolio.assessment.images import ImageSet
+from twinfolio.assessment.images import ImageSet, barred_images
 from twinfolio.assessment.judgement import Contrast, Judgement, contrast, fixed, judge
-from twinfolio.assessment.neighbour_bench import barred_images
 from twinfolio.assessment.scene import Scene
 from twinfolio.assessment.systems import System
 from twinfolio.errors import DataError
 from twinfolio.evaluation.open_set import best_scores, open_set_report
 from twinfolio.evaluation.pairs import pair_groups
 from twinfolio.retrieval.prepared import PreparedGallery
-from twinfolio.retrieval.recipe import BuildScorer, Recipe, load_recipe
+from twinfolio.retrieval.recipe import Recipe, load_recipe
 from twinfolio.retrieval.recipe_scores import RecipeScores
+from twinfolio.retrieval.scorers import BuildScorer
 
 NAME = "search"
 """The system's name in the tables."""

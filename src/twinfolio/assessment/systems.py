@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from twinfolio.assessment.images import ImageSet, barred_images, image_scores
 from twinfolio.evaluation.baselines import colour_histogram, cosine_scores
+from twinfolio.evaluation.retrieval_protocol import OwnGroup
+from twinfolio.evaluation.streaming import Scores
+from twinfolio.retrieval.prepared import PreparedGallery
+from twinfolio.retrieval.recipe import Recipe
+from twinfolio.retrieval.recipe_scores import RecipeScores
+from twinfolio.retrieval.scorers import BuildScorer
 
 if TYPE_CHECKING:
     from twinfolio.models.bundle import Model
@@ -31,6 +38,7 @@ class System:
         scores: (Q, D), (M, D) -> (Q, M); higher = more similar.
         classify: (N, D) -> (N, n_classes) probabilities, where the system has a class layer.
         pretrained: Whether its trunk started from ImageNet weights; None where there is no trunk.
+        search: A recipe under which it ranks, and what scores the vectors; None: by ``scores`` alone.
     """
 
     name: str
@@ -38,6 +46,33 @@ class System:
     scores: Scoring
     classify: Callable[[np.ndarray], np.ndarray] | None = None
     pretrained: bool | None = None
+    search: tuple[Recipe, BuildScorer] | None = None
+
+
+def system_scores(
+    system: System,
+    query_vectors: np.ndarray,
+    queries: ImageSet,
+    gallery_vectors: np.ndarray,
+    gallery: ImageSet,
+    own_group: OwnGroup = "excluded",
+) -> Scores:
+    """Scores of any images with any others by a system (arguments as ``image_scores``).
+
+    Args:
+        system: The system.
+        query_vectors: float32 (R, D).
+        queries: N images.
+        gallery_vectors: float32 (S, D).
+        gallery: M images.
+        own_group: Whether images of a query's own group take places among the candidates of a re-ranking.
+    """
+    if system.search is None:
+        return image_scores(system.scores, query_vectors, queries, gallery_vectors, gallery)
+    recipe, build = system.search
+    prepared = PreparedGallery(recipe, gallery_vectors, gallery.row_image, build)
+    barred = barred_images(queries.items, gallery.items, own_group)
+    return RecipeScores(prepared, query_vectors, queries.row_image, barred)
 
 
 def comparable_systems(

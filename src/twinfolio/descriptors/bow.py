@@ -43,6 +43,16 @@ class BagOfWords:
         return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1) * self.idf)
 
 
+def scaled(bags: NDArray[np.float32], distance: str) -> NDArray[np.float32]:
+    """Bags (N, K) as a distance compares them (N, K + 1): of sum 1 for ``l1``, else of norm 1.
+
+    The last word is that of images that have no other: these are as far from all others as two without a common word.
+    """
+    empty = ~bags.any(axis=1, keepdims=True)
+    whole = np.hstack([bags, empty]).astype(np.float32)
+    return np.asarray(whole / np.linalg.norm(whole, ord=1 if distance == "l1" else 2, axis=1, keepdims=True))
+
+
 def word_counts(features: LocalFeatures, vocabulary: Vocabulary) -> NDArray[np.float32]:
     """How often (N, K) each image has each word."""
     words = len(vocabulary.words)

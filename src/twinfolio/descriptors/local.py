@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Literal, get_args
 
 import numpy as np
@@ -100,17 +100,18 @@ class LocalFeatures:
         return self.points[rows], self.descriptors[rows]
 
 
-def concatenated(features: LocalFeatures, most: int) -> NDArray[np.float32]:
-    """The descriptors of each image's first key points side by side (N, most * D), zeros where there are fewer.
+def concatenated(features: LocalFeatures, most: int, *, points: bool = False) -> NDArray[np.float32]:
+    """Each image's first key points side by side (N, most * D), zeros where there are fewer.
 
     Args:
         features: Of N images.
         most: Key points of each that count.
+        points: Put x and y before each descriptor: (N, most * (2 + D)).
     """
-    out = np.zeros((len(features), most, features.descriptors.shape[1]), np.float32)
-    for i in range(len(features)):
-        _, descriptors = features.image(i)
-        out[i, : len(descriptors)] = descriptors[:most]
+    rows = np.hstack([features.points, features.descriptors]) if points else features.descriptors
+    out = np.zeros((len(features), most, rows.shape[1]), np.float32)
+    for i, (start, end) in enumerate(pairwise(features.ends)):
+        out[i, : min(most, end - start)] = rows[start : min(end, start + most)]
     return out.reshape(len(features), -1)
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from twinfolio.descriptors.local import LocalFeatures
 
 _LEAST = 4
 """Matches that fix a homography."""
@@ -67,26 +64,15 @@ def agreeing(a: NDArray[np.float32], b: NDArray[np.float32], pixels: float) -> i
     return 0 if inliers is None else int(inliers.sum())
 
 
-def match_scores(
-    query: LocalFeatures, rows: Sequence[int], gallery: LocalFeatures, candidates: NDArray[np.int64], how: Matching
-) -> NDArray[np.float64]:
-    """Share (Q, C) of the key points of the poorer image that match; 0 where one has none.
+def count_matches(a: NDArray[np.float32], b: NDArray[np.float32], how: Matching) -> int:
+    """Key points that two images share.
 
     Args:
-        query: Key points of images.
-        rows: (Q,) those asked about.
-        gallery: Key points of other images, or of the same.
-        candidates: (Q, C) images of the gallery that each is compared with.
-        how: When two key points match.
+        a: (n, 2 + D) x, y and descriptor of each key point.
+        b: (k, 2 + D).
+        how: When two match.
     """
-    scores = np.zeros(candidates.shape)
-    for row, (i, others) in enumerate(zip(rows, candidates, strict=True)):
-        points, descriptors = query.image(i)
-        for place, j in enumerate(others):
-            own, theirs = gallery.image(j)
-            pairs = match(descriptors, theirs, how)
-            count = len(pairs)
-            if how.reprojection is not None:
-                count = agreeing(points[pairs[:, 0]], own[pairs[:, 1]], how.reprojection)
-            scores[row, place] = count / max(min(len(points), len(own)), 1)
-    return scores
+    pairs = match(a[:, 2:], b[:, 2:], how)
+    if how.reprojection is None:
+        return len(pairs)
+    return agreeing(a[pairs[:, 0], :2], b[pairs[:, 1], :2], how.reprojection)

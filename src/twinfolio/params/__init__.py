@@ -10,6 +10,7 @@ from typing import Self
 from pydantic import model_validator
 
 from twinfolio.params.assessment import CalibrateParams, CompareParams, EvaluateParams, TrainParams
+from twinfolio.params.classical import ClassicalParams
 from twinfolio.params.data import AugmentParams, SampleParams, SplitParams
 from twinfolio.params.digits import DigitsParams
 from twinfolio.params.lu_grid import LuGridParams
@@ -40,6 +41,7 @@ class Params(Section):
     siamese: SiameseParams = SiameseParams()
     scratch: ScratchParams = ScratchParams()
     train: TrainParams = TrainParams()
+    classical: ClassicalParams = ClassicalParams()
     compare: CompareParams = CompareParams()
     calibrate: CalibrateParams = CalibrateParams()
     evaluate: EvaluateParams = EvaluateParams()

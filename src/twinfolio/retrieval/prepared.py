@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinfolio.retrieval.expansion import Expansion, blend
-from twinfolio.retrieval.recipe import BuildScorer, Recipe
-from twinfolio.retrieval.scorers import Floats, Scorer
+from twinfolio.retrieval.recipe import Recipe
+from twinfolio.retrieval.scorers import BuildScorer, Floats, Scorer
 from twinfolio.retrieval.search import CANDIDATES_A_PLACE, defined_scores, near_tie, settle
 
 Integers = NDArray[np.int64]
@@ -114,15 +114,15 @@ class PreparedGallery:
         """Images whose final score is not that of ``unranked`` vectors' scores, and their final scores."""
         touched = np.setdiff1d(self._touched(barred), barred)
         scores = self.recipe.unranked(self._scores(query, touched, barred))
-        if self.recipe.reciprocal is None:
+        if not self.recipe.reranked:
             return touched, scores
-        images, first = self.nearest(query, self.recipe.reciprocal.candidates, barred)
+        images, first = self.nearest(query, self.recipe.reranked, barred)
         other = ~np.isin(touched, images)
         final = self._reranked(query, images, first, barred)
         return np.concatenate([images, touched[other]]), np.concatenate([final, scores[other]])
 
     def _wanted(self, k: int) -> int:
-        return k if self.recipe.reciprocal is None else max(k, self.recipe.reciprocal.candidates)
+        return max(k, self.recipe.reranked)
 
     def _places(self, n: int, n_barred: int) -> int:
         spare = (CANDIDATES_A_PLACE - 1) * min(n, _MOST_SPARE)
@@ -168,18 +168,20 @@ class PreparedGallery:
     def _final(self, query: Floats, images: Integers, scores: Doubles, barred: Integers) -> Doubles:
         """Final scores (I,) of the first images, all candidates among them, from their scores of vectors."""
         final = self.recipe.unranked(scores)
-        if self.recipe.reciprocal is not None:
-            first = images[: self.recipe.reciprocal.candidates]
+        if self.recipe.reranked:
+            first = images[: self.recipe.reranked]
             final[: len(first)] = self._reranked(query, first, scores[: len(first)], barred)
         return final
 
     def _reranked(self, query: Floats, images: Integers, scores: Doubles, barred: Integers) -> Doubles:
         """Final scores (I,) of the candidates of one query."""
-        how = self.recipe.reciprocal
-        assert how is not None
         if not len(images):
             return np.empty(0)
         rows, counts = self._rows(images, barred), [len(self.rows_of_image[image]) for image in images]
+        if self.recipe.matched is not None:
+            return scores + means_of_parts(self.recipe.matched.gains(query, rows).mean(0), counts)
+        how = self.recipe.reciprocal
+        assert how is not None
         pairs = self.build(rows).pairwise(rows).astype(np.float64)
         half = means_of_parts(pairs, counts)
         among = means_of_parts(half.T, counts).T

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +20,18 @@ from numpy.typing import NDArray
 from twinfolio.errors import ModelError
 from twinfolio.retrieval.embed import Forward
 from twinfolio.retrieval.expansion import Expansion
+from twinfolio.retrieval.matched import Matched, VectorsOnly
 from twinfolio.retrieval.reciprocal import Reciprocal
-from twinfolio.retrieval.scorers import DistanceScorer, Floats, Scorer
+from twinfolio.retrieval.scorers import BuildScorer, Floats, distance_scorer
 from twinfolio.retrieval.views import Views
 from twinfolio.retrieval.whitening import Whitening, fit_whitening
 
 JSON, ARRAYS = "neighbours.json", "neighbours.npz"
-BuildScorer = Callable[[Floats], Scorer]
-"""From a gallery (M, D) to the head's scorer against it."""
 _MEND = "run the stage evaluate again"
-_Part = TypeVar("_Part")
+_PLAIN_PARTS: dict[str, Callable[..., Any]] = {
+    "views": Views, "augmentation": Expansion, "expansion": Expansion, "reciprocal": Reciprocal, "matched": Matched,
+}  # fmt: skip
+"""Parts that are a few numbers."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,11 @@ class Recipe:
         whitening: Vectors are whitened and scored by cosine; the head is not asked, whose weights know other axes.
         augmentation: Each gallery image is blended with its neighbours, once (database side).
         expansion: Each query is blended with its neighbours and asked again.
-        reciprocal: The first candidates are ranked again.
+        reciprocal: The first candidates are ranked again, by their neighbours.
+        matched: The first candidates are ranked again, by the key points that their rows hold.
+
+    Raises:
+        ValueError: ``matched`` with a part that would blend key points, or with ``reciprocal``.
     """
 
     views: Views | None = None
@@ -49,6 +55,18 @@ class Recipe:
     augmentation: Expansion | None = None
     expansion: Expansion | None = None
     reciprocal: Reciprocal | None = None
+    matched: Matched | None = None
+
+    def __post_init__(self) -> None:
+        others = (self.views, self.whitening, self.augmentation, self.expansion, self.reciprocal)
+        if self.matched is not None and any(part is not None for part in others):
+            raise ValueError("matches go with no other part")
+
+    @property
+    def reranked(self) -> int:
+        """Candidates that are ranked again; 0 where none is."""
+        how = self.reciprocal or self.matched
+        return 0 if how is None else how.candidates
 
     @property
     def name(self) -> str:
@@ -68,7 +86,8 @@ class Recipe:
 
         Whether a query is of a known class rests on these: a re-ranked score only compares candidates with each other.
         """
-        return replace(self, reciprocal=None)
+        vectors_alone = None if self.matched is None else replace(self.matched, candidates=0)
+        return replace(self, reciprocal=None, matched=vectors_alone)
 
     def embed(self, forward: Forward, images: NDArray[np.uint8]) -> Floats:
         """Embeddings (N, D) of images (N, H, W, C) under the recipe's views: what an index keeps."""
@@ -101,7 +120,10 @@ class Recipe:
 
     def scorer(self, build: BuildScorer) -> BuildScorer:
         """What scores transformed vectors: the head, or after a whitening the cosine."""
-        return build if self.whitening is None else _cosine
+        if self.matched is not None:
+            columns = self.matched.columns
+            return lambda gallery: VectorsOnly(gallery, build, columns)
+        return build if self.whitening is None else distance_scorer("cosine")
 
     def distance(self, head: str) -> str:
         """The distance under which transformed vectors are near: the head's, or after a whitening cosine."""
@@ -137,14 +159,11 @@ class Recipe:
 
     def facts(self) -> dict[str, Any]:
         """What ``neighbours.json`` holds."""
-        names = ("views", "whitening", "augmentation", "expansion", "reciprocal")
-        return {"name": self.name, **dict.fromkeys(names), **self._facts()}
+        return {"name": self.name, **dict.fromkeys(("whitening", *_PLAIN_PARTS)), **self._facts()}
 
     def _facts(self) -> dict[str, dict[str, Any]]:
         """What each part that is there is set to, by attribute."""
-        parts: dict[str, Any] = {
-            name: getattr(self, name) for name in ("views", "augmentation", "expansion", "reciprocal")
-        }
+        parts: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN_PARTS}
         found = {name: asdict(part) for name, part in parts.items() if part is not None}
         if self.whitening is not None:
             found["whitening"] = {"dims": self.whitening.dims, "shrinkage": self.whitening.shrinkage}
@@ -154,7 +173,7 @@ class Recipe:
         """The same under the names tables use, in the order the parts act."""
         titles = {
             "views": "views", "whitening": "whitening", "augmentation": "database augmentation",
-            "expansion": "query expansion", "reciprocal": "k-reciprocal",
+            "expansion": "query expansion", "reciprocal": "k-reciprocal", "matched": "matched key points",
         }  # fmt: skip
         facts = self._facts()
         return {title: facts[name] for name, title in titles.items() if name in facts}
@@ -169,19 +188,14 @@ def load_recipe(folder: Path) -> Recipe:
     path = folder / JSON
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        recipe = Recipe(
-            views=_read(Views, raw["views"]),
-            augmentation=_read(Expansion, raw["augmentation"]),
-            expansion=_read(Expansion, raw["expansion"]),
-            reciprocal=_read(Reciprocal, raw["reciprocal"]),
-        )
+        recipe = Recipe(**{name: _read(kind, raw.get(name)) for name, kind in _PLAIN_PARTS.items()})
         facts = raw["whitening"]
         return recipe if facts is None else replace(recipe, whitening=_read_whitening(folder / ARRAYS, facts))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: missing or damaged ({error})", _MEND) from None
 
 
-def _read(kind: Callable[..., _Part], facts: dict[str, Any] | None) -> _Part | None:
+def _read(kind: Callable[..., Any], facts: dict[str, Any] | None) -> Any:
     return None if facts is None else kind(**facts)
 
 
@@ -199,8 +213,3 @@ def _read_whitening(path: Path, facts: dict[str, Any]) -> Whitening:
     if not whole or not (np.isfinite(mean).all() and np.isfinite(projection).all()):
         raise ModelError(f"{path}: its arrays are not those that {JSON} names", _MEND)
     return Whitening(float(facts["shrinkage"]), mean, projection)
-
-
-def _cosine(gallery: Floats) -> Scorer:
-    """Cosine similarity as a scorer: 1 - (1 - cosine)."""
-    return DistanceScorer(gallery, "cosine", 1.0, 1.0)

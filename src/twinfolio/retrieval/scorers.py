@@ -7,6 +7,7 @@ law holds them to it). Higher = more similar.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,10 @@ class Scorer(ABC):
         starts = range(0, len(queries), block)
         found = [kernels.largest(self.pairwise(queries[start : start + block]), places) for start in starts]
         return np.concatenate(found)
+
+
+BuildScorer = Callable[[Floats], Scorer]
+"""From a gallery (M, D) to the head's scorer against it."""
 
 
 def unit_rows(x: Floats) -> Floats:
@@ -127,6 +132,11 @@ class DistanceScorer(Scorer):
         far, rows = (np.concatenate(found, axis=1) for found in zip(*in_parts(self.rows.shape, search), strict=True))
         best = np.argpartition(far, places - 1, axis=1)[:, :places]
         return np.asarray(np.take_along_axis(rows, best, 1))
+
+
+def distance_scorer(distance: str) -> BuildScorer:
+    """A distance without a learned head: cosine similarity, or ``l1`` or ``l2`` below 0."""
+    return lambda gallery: DistanceScorer(gallery, distance, 1.0 if distance == "cosine" else 0.0, 1.0)
 
 
 class WeightedScorer(Scorer):

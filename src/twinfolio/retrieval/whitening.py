@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twinfolio.retrieval.scorers import Floats, unit_rows
 
@@ -60,11 +61,22 @@ def fit_whitening(vectors: Floats, dims: int, shrinkage: float = 0.0) -> Whiteni
         raise ValueError(f"{len(vectors)} vectors, dims = {dims}, shrinkage = {shrinkage}: nothing to whiten")
     units = unit_rows(vectors).astype(np.float64)
     mean = units.mean(0)
-    variances, directions = np.linalg.eigh(np.cov(units - mean, rowvar=False).reshape(len(mean), -1))
+    variances, directions = _axes(units - mean)
     kept = slice(None, -1 - min(dims, len(mean), len(vectors) - 1), -1)
-    shrunk = (1 - shrinkage) * variances + shrinkage * variances.mean()
+    shrunk = (1 - shrinkage) * variances + shrinkage * variances.sum() / len(mean)
     variances, directions = np.maximum(shrunk, FLOOR * shrunk.max())[kept], directions[:, kept]
     # an eigenvector has two signs: choose one, so that two machines write one file
     signs = np.sign(directions[np.abs(directions).argmax(0), np.arange(directions.shape[1])])
     projection = directions * signs / np.sqrt(variances)
     return Whitening(shrinkage, mean.astype(np.float32), np.ascontiguousarray(projection, np.float32))
+
+
+def _axes(centred: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Variances (A,), rising, and axes (D, A) of rows (N, D) of mean 0; fewer rows than columns have as many axes."""
+    n_rows, width = centred.shape
+    if n_rows > width:
+        return np.linalg.eigh(np.cov(centred, rowvar=False).reshape(width, -1))
+    # the rows' own products have the same variances, and eigenvectors that lead to the axes
+    variances, of_rows = np.linalg.eigh(centred @ centred.T / (n_rows - 1))
+    axes = centred.T @ of_rows
+    return variances, axes / np.maximum(np.linalg.norm(axes, axis=0), np.finfo(np.float64).tiny)

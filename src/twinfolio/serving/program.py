@@ -21,6 +21,8 @@ from twinfolio.retrieval.scorers import Floats, Scorer
 
 CALIBRATION = "calibration.json"
 FILES = ("model.safetensors", "model.json", "rendering.json", "classes.json", "embedder.onnx")
+ENCODER = "encoder.json"
+"""Only the folder of a classical system has it."""
 BATCH = 16
 
 
@@ -137,11 +139,15 @@ class Program:
 
 
 def load_program(folder: Path) -> Program:
-    """Open a model folder.
+    """Open a model folder, or a classical system's.
 
     Raises:
-        ModelError: It is not one, or it was written before programs were part of it.
+        ModelError: It is neither, or it was written before programs were part of it.
     """
+    if (folder / ENCODER).is_file():
+        from twinfolio.serving.encoded import load_encoded
+
+        return load_encoded(folder)
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise ModelError(f"{folder}: {missing[0]} is missing", "run the stage evaluate again")

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from twinfolio.assessment.classical import bag_scoring, classical_system
+from twinfolio.assessment.classical import classical_system
+from twinfolio.descriptors.bow import scaled
 from twinfolio.descriptors.encoder import Encoder, EncoderSpec
-from twinfolio.descriptors.hashing import hash_scores
-from twinfolio.evaluation.baselines import cosine_scores
+from twinfolio.retrieval.scorers import distance_scorer
 
 
 @pytest.fixture(scope="module")
@@ -14,32 +14,31 @@ def images():
     return coarse.repeat(10, axis=1).repeat(10, axis=2)
 
 
-@pytest.mark.parametrize(
-    ("spec", "scores"), [(EncoderSpec("rootsift", words=4), cosine_scores), (EncoderSpec("phash"), hash_scores)]
-)
-def test_vlad_is_compared_by_cosine_and_a_hash_by_its_bits(spec, scores, images):
-    encoder = Encoder.fit(spec, images)
-    system = classical_system(encoder, "l1")
+@pytest.mark.parametrize("spec", [EncoderSpec("rootsift", words=4), EncoderSpec("phash"), EncoderSpec("orb", "bow", 64)])
+def test_an_image_is_most_like_itself(spec, images):
+    system = classical_system(Encoder.fit(spec, images))
     vectors = system.embed(images)
     assert system.name == spec.name
-    np.testing.assert_array_equal(vectors, encoder(images))
-    np.testing.assert_array_equal(system.scores(vectors, vectors), scores(vectors, vectors))
+    assert system.search is None
     assert (system.scores(vectors, vectors).argmax(1) == np.arange(4)).all()
 
 
-def test_bags_are_normalised_as_their_distance_asks():
+@pytest.mark.parametrize("distance", ["l1", "l2", "cosine"])
+def test_bags_are_scaled_as_their_distance_asks(distance):
     rng = np.random.default_rng(0)
-    a, b = rng.random((3, 9)), 7 * rng.random((5, 9))
+    a, b = (np.float32(side) for side in (rng.random((3, 9)), 7 * rng.random((5, 9))))
+    scores = distance_scorer(distance)(scaled(b, distance)).pairwise(scaled(a, distance))
+    unit = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in (a, b)]
+    cosine = unit[0] @ unit[1].T
     l1 = np.abs((a / a.sum(1, keepdims=True))[:, None] - b / b.sum(1, keepdims=True)).sum(2)
-    np.testing.assert_allclose(bag_scoring("l1")(a, b), -l1)
-    cosine = bag_scoring("cosine")(a, b)
-    np.testing.assert_allclose(bag_scoring("l2")(a, b), -np.sqrt(2 - 2 * cosine), atol=1e-9)
+    expected = {"l1": -l1, "l2": -np.sqrt(2 - 2 * cosine), "cosine": cosine}[distance]
+    np.testing.assert_allclose(scores, expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("distance", ["l1", "l2", "cosine"])
 def test_an_image_without_key_points_is_no_more_alike_than_one_without_a_common_word(distance):
-    bags = np.array([[0.0, 0, 0], [0, 0, 3], [1, 2, 0], [1, 1, 1]])
-    scores = bag_scoring(distance)(bags, bags)
+    bags = scaled(np.float32([[0, 0, 0], [0, 0, 3], [1, 2, 0], [1, 1, 1]]), distance)
+    scores = distance_scorer(distance)(bags).pairwise(bags)
     assert scores[2, 0] == pytest.approx(scores[2, 1])
     assert scores[2, 3] > scores[2, 1]
-    assert len(set(scores[0])) == 1
+    assert len(set(scores[0, 1:])) == 1

@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 
-from twinfolio.assessment.images import first_answers, image_scores, image_values, join, originals
+from twinfolio.assessment.images import barred_images, first_answers, image_scores, image_values, join, originals
 from twinfolio.data.store import Store
-from twinfolio.evaluation.retrieval_protocol import exclusions
+from twinfolio.evaluation.retrieval_protocol import Items, exclusions
 from twinfolio.retrieval.ranking import rank
 
 
@@ -67,3 +68,20 @@ def test_first_answers_are_those_of_the_whole_matrix_whatever_the_block(store_ro
         found = first_answers(scores, val.items, train.items, 7)
         np.testing.assert_array_equal(found.ids, whole.ids)
         np.testing.assert_array_equal(found.scores, whole.scores)
+
+
+@pytest.mark.parametrize("own_group", ["included", "excluded"])
+def test_barred_images_are_the_exclusions_as_lists(own_group):
+    rng = np.random.default_rng(0)
+
+    def items(n, prefix):
+        ids = np.array([f"{prefix}{i}" for i in range(n)])
+        return Items(
+            ids, rng.integers(3, size=n), rng.integers(6, size=n).astype(str), rng.integers(20, size=n).astype(str)
+        )
+
+    queries, gallery = items(12, "q"), items(30, "g").join(items(3, "q"))
+    expected = exclusions(queries, gallery, own_group)
+    assert [rows.tolist() for rows in barred_images(queries, gallery, own_group)] == [
+        np.flatnonzero(row).tolist() for row in expected
+    ]

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from twinfolio.assessment.calibration import Calibration
+from twinfolio.assessment.gallery import gallery_table
 from twinfolio.assessment.images import originals
 from twinfolio.assessment.judgement import Resampling
-from twinfolio.assessment.model_folder import gallery_table, load_model_folder, write_model_folder
+from twinfolio.assessment.model_folder import load_model_folder, write_model_folder
 from twinfolio.assessment.scene import Scene
 from twinfolio.assessment.searched import SearchSetting
 from twinfolio.assessment.systems import frozen_trunk, trained_system
@@ -51,7 +52,7 @@ def write(folder, bundle, store_root, vectors):
     setting = SearchSetting(Recipe(whitening=fit_whitening(vectors, 3, 0.1)), 1.5, CALIBRATION)
     ids = np.concatenate([part.items.ids for part in parts.values()])
     manifest = pd.DataFrame({"image_id": ids, "path": [f"{i}.jpg" for i in ids], "sha256": [f"sha {i}" for i in ids]})
-    table = gallery_table(scene, manifest)
+    table = gallery_table(scene.parts, scene.info.classes, manifest)
     write_model_folder(folder, bundle=bundle, info=store, setting=setting, embeddings=vectors, gallery=table)
 
 

@@ -8,9 +8,9 @@ from tests.unit.assessment.conftest import make_systems
 from twinfolio.assessment.embeddings import embed_gallery
 from twinfolio.assessment.images import image_scores
 from twinfolio.assessment.judgement import Resampling
-from twinfolio.assessment.neighbour_bench import barred_images, head_builder, open_bench
+from twinfolio.assessment.neighbour_bench import head_builder, open_bench
 from twinfolio.errors import ModelError
-from twinfolio.evaluation.retrieval_protocol import Items, exclusions, retrieval_protocol
+from twinfolio.evaluation.retrieval_protocol import retrieval_protocol
 from twinfolio.retrieval.recipe import Recipe
 from twinfolio.retrieval.scorers import DistanceScorer
 from twinfolio.retrieval.views import Views
@@ -50,23 +50,6 @@ def test_a_time_is_the_median_of_single_queries_after_a_warm_up(bench):
     ticks = iter([0, 9, 9, 18, 20, 21, 30, 35, 40, 42])  # warm-up 9 and 9 s, then 1, 5 and 2
     slow = type(bench)(**{**vars(bench), "clock": lambda: next(ticks)})
     assert slow.embed_ms(None) == 2000
-
-
-@pytest.mark.parametrize("own_group", ["included", "excluded"])
-def test_barred_images_are_the_exclusions_as_lists(own_group):
-    rng = np.random.default_rng(0)
-
-    def items(n, prefix):
-        ids = np.array([f"{prefix}{i}" for i in range(n)])
-        return Items(
-            ids, rng.integers(3, size=n), rng.integers(6, size=n).astype(str), rng.integers(20, size=n).astype(str)
-        )
-
-    queries, gallery = items(12, "q"), items(30, "g").join(items(3, "q"))
-    expected = exclusions(queries, gallery, own_group)
-    assert [rows.tolist() for rows in barred_images(queries, gallery, own_group)] == [
-        np.flatnonzero(row).tolist() for row in expected
-    ]
 
 
 def test_a_head_is_read_without_torch(tmp_path):

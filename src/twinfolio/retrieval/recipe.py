@@ -187,8 +187,8 @@ def load_recipe(folder: Path) -> Recipe:
     """
     path = folder / JSON
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        recipe = Recipe(**{name: _read(kind, raw.get(name)) for name, kind in _PLAIN_PARTS.items()})
+        raw = {"matched": None, **json.loads(path.read_text(encoding="utf-8"))}  # older files know no matches
+        recipe = Recipe(**{name: _read(kind, raw[name]) for name, kind in _PLAIN_PARTS.items()})
         facts = raw["whitening"]
         return recipe if facts is None else replace(recipe, whitening=_read_whitening(folder / ARRAYS, facts))
     except (OSError, ValueError, KeyError, TypeError) as error:

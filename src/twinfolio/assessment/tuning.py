@@ -99,6 +99,21 @@ class Setting:
     whiten: int = 0
     matched: Matched | None = None
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was set, by the names of ``Grid``; nothing that the system has no use for."""
+        spec = self.spec
+        if spec.extractor is None:
+            return {"distance": spec.distance}
+        facts = {"most": spec.most, "enlarge": spec.enlarge, "words": spec.words, "distance": spec.distance}
+        own = {"power": spec.power, "whiten": self.whiten} if spec.encoding == "vlad" else {}
+        return facts | own | ({} if self.matched is None else {"weight": self.matched.weight})
+
+    @property
+    def said(self) -> str:
+        """The facts in a line."""
+        return ", ".join(f"{name} = {value}" for name, value in self.facts.items())
+
     def recipe(self, train: np.ndarray) -> Recipe:
         """What is done to vectors, a whitening being learned from those of train (R, D)."""
         whitening = fit_whitening(train, self.whiten) if self.whiten else None
@@ -173,7 +188,7 @@ class Workbench:
         scores = system_scores(system, vectors["val"], queries, vectors["train"], train)
         values = retrieval_protocol(scores, queries.items, train.items).metrics.per_query["mAP"]
         val_map = float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
-        logger.info("%s: %s: validation mAP %.4f", setting.spec.name, setting, val_map)
+        logger.info("%s, %s: validation mAP %.4f", setting.spec.name, setting.said, val_map)
         return Tried(setting, encoder, recipe, vectors, val_map)
 
 

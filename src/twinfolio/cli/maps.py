@@ -12,14 +12,20 @@ from twinfolio.reporting.overlays import legend, overlay, shared_limit
 from twinfolio.reporting.query_page import Maps, Picture
 from twinfolio.retrieval.places import Split
 from twinfolio.retrieval.scorers import Floats
+from twinfolio.serving.encoded import EncodedProgram
 from twinfolio.serving.program import Program
 
 _BEFORE = "The score above also counts the neighbours of both images."
 _GRADIENT = "Grad-CAM of the score, for the two tiles that match best. Orange speaks for the match, blue against it."
 
 
-def explainer(program: Program) -> Explain:
-    """What draws the maps of a model: the exact split of its score, or, where it has none, Grad-CAM (by torch)."""
+def explainer(program: Program) -> Explain | None:
+    """What draws the maps of a model: the exact split of its score, or, where it has none, Grad-CAM (by torch).
+
+    None for a classical system, whose scores neither split into places nor have a gradient.
+    """
+    if isinstance(program, EncodedProgram):
+        return None
     return _gradient_explainer(program) if program.split is None else _exact_explainer(program, program.split)
 
 

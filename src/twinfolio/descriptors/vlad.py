@@ -29,7 +29,8 @@ def vlad(
     nearest = vocabulary.nearest(features.descriptors)
     for i in range(len(features)):
         rows = slice(features.ends[i], features.ends[i + 1])
-        np.add.at(out[i], nearest[rows], features.descriptors[rows] - vocabulary.words[nearest[rows]])
+        of_word = (nearest[rows] == np.arange(words)[:, None]).astype(np.float32)  # a product is faster than scattering
+        out[i] = of_word @ (features.descriptors[rows] - vocabulary.words[nearest[rows]])
     out = np.copysign(np.abs(out) ** np.float32(power), out)
     if intra:
         out = _unit(out)

@@ -30,13 +30,13 @@ class ClassicalParams(Section):
     """Factors by which rows are enlarged before key points are looked for."""
     bow_words: list[Count] = Field(default=[256, 1024], min_length=1)
     """Visual words of a bag."""
-    bow_distances: list[Distance] = Field(default=["l1", "l2", "cosine"], min_length=1)
-    """What compares bags."""
-    vlad_words: list[Count] = Field(default=[16, 64], min_length=1)
+    bow_distances: list[Distance] = Field(default=["l1", "cosine"], min_length=1)
+    """What compares bags; ``l2`` orders them, which are of norm 1 then, as ``cosine`` does."""
+    vlad_words: list[Count] = Field(default=[64], min_length=1)
     """Visual words of a VLAD."""
     powers: list[Share] = Field(default=[0.5], min_length=1)
     """Exponents of a VLAD's values."""
-    whiten: list[int] = Field(default=[0, 256], min_length=1)
+    whiten: list[int] = Field(default=[0, 64], min_length=1)
     """Dimensions that a whitening of a VLAD keeps; 0: none."""
     matched: Count = 200
     """Key points an image that are matched in a re-ranking."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from twinfolio.assessment.tuning import Setting, Tuned
+from twinfolio.assessment.tuning import Tuned
 from twinfolio.reporting.tables import write_metrics, write_table
 
 COLUMNS = ("system", "most", "enlarge", "words", "power", "distance", "whiten", "weight", "val_mAP", "kept")
@@ -22,7 +21,7 @@ def write_tuning(tuned: Mapping[str, Tuned], report_dir: Path) -> None:
         report_dir: The stage's.
     """
     rows = [
-        {"system": name, **_facts(setting), "val_mAP": value, "kept": int(setting == one.best.setting)}
+        {"system": name, **setting.facts, "val_mAP": value, "kept": int(setting == one.best.setting)}
         for name, one in tuned.items()
         for setting, value in one.tried
     ]
@@ -33,14 +32,3 @@ def write_tuning(tuned: Mapping[str, Tuned], report_dir: Path) -> None:
         metrics[f"val/classical_{name}/bytes_per_image"] = 4 * one.best.vectors["val"].shape[1]
         metrics |= {f"{split}/classical_{name}/without_key_points": n for split, n in one.without.items()}
     write_metrics(report_dir / "metrics.json", metrics)
-
-
-def _facts(setting: Setting) -> dict[str, Any]:
-    """What a setting is, and nothing where a system has no such part."""
-    spec = setting.spec
-    if spec.extractor is None:
-        return {"distance": spec.distance}
-    own = {"power": spec.power, "whiten": setting.whiten} if spec.encoding == "vlad" else {}
-    weight = {} if setting.matched is None else {"weight": setting.matched.weight}
-    facts = {"most": spec.most, "enlarge": spec.enlarge, "words": spec.words, "distance": spec.distance}
-    return facts | own | weight

@@ -14,7 +14,9 @@ def images():
     return coarse.repeat(10, axis=1).repeat(10, axis=2)
 
 
-@pytest.mark.parametrize("spec", [EncoderSpec("rootsift", words=4), EncoderSpec("phash"), EncoderSpec("orb", "bow", 64)])
+@pytest.mark.parametrize(
+    "spec", [EncoderSpec("rootsift", words=4), EncoderSpec("phash"), EncoderSpec("orb", "bow", 64)]
+)
 def test_an_image_is_most_like_itself(spec, images):
     system = classical_system(Encoder.fit(spec, images))
     vectors = system.embed(images)

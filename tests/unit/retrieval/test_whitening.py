@@ -28,6 +28,16 @@ def test_the_first_dimensions_are_those_of_the_largest_variance():
     assert np.abs(fit_whitening(vectors, 3).project(vectors)) == pytest.approx(np.abs(expected), abs=2e-3)
 
 
+@pytest.mark.parametrize("shrinkage", [0.0, 0.3])
+def test_fewer_vectors_than_dimensions_have_the_same_axes_as_their_covariance(shrinkage):
+    vectors = correlated(n=20, width=40)
+    units = unit_rows(vectors).astype(np.float64)
+    values, axes = np.linalg.eigh(np.cov(units, rowvar=False))
+    shrunk = ((1 - shrinkage) * values + shrinkage * values.mean())[-5:][::-1]
+    expected = (units - units.mean(0)) @ axes[:, -5:][:, ::-1] / np.sqrt(shrunk)
+    assert np.abs(fit_whitening(vectors, 5, shrinkage).project(vectors)) == pytest.approx(np.abs(expected), abs=2e-3)
+
+
 def test_full_shrinkage_rotates_and_keeps_all_angles_between_centred_vectors():
     vectors = correlated()
     centred = unit_rows(vectors) - unit_rows(vectors).mean(0)

@@ -1,0 +1,110 @@
+"""A classical system's folder behind the same commands as a model's."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from twinfolio.cli import main
+from twinfolio.descriptors.encoder import Encoder, EncoderSpec
+from twinfolio.errors import ModelError
+from twinfolio.retrieval.matched import Matched
+from twinfolio.retrieval.recipe import Recipe
+from twinfolio.sample.scenes import draw_views
+from twinfolio.serving.program import load_program
+
+SPECS = {
+    "plain": (EncoderSpec("rootsift", words=4, most=60), Recipe()),
+    "matched": (
+        EncoderSpec("rootsift", words=4, most=60, matched=30),
+        Recipe(matched=Matched(points=30, candidates=4)),
+    ),
+    "hash": (EncoderSpec("phash"), Recipe()),
+}
+
+
+@pytest.fixture(scope="module")
+def views():
+    return draw_views(scenes=3, views=4, side=96, seed=1).images
+
+
+@pytest.fixture(params=SPECS)
+def folder(request, tmp_path, views, monkeypatch):
+    """``model/`` and ``data/``: a folder a street; commands run there."""
+    monkeypatch.chdir(tmp_path)
+    spec, recipe = SPECS[request.param]
+    model = tmp_path / "model"
+    Encoder.fit(spec, views).save(model)
+    recipe.save(model)
+    rendering = {"size": 96, "fit": "pad", "channels": 3, "tiles": 1, "tile_above": 3.0}
+    (model / "rendering.json").write_text(json.dumps(rendering))
+    (model / "classes.json").write_text(json.dumps(["street0", "street1", "street2"]))
+    for at, image in enumerate(views):
+        path = tmp_path / "data" / f"street{at // 4}" / f"{at % 4}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return model
+
+
+def test_rows_are_the_encoders(folder, views):
+    program = load_program(folder)
+    encoder = Encoder.load(folder)
+    np.testing.assert_array_equal(program.embed_views(views), encoder(views))
+    assert program.classes == ["street0", "street1", "street2"]
+    assert len(program.fingerprint) == 64
+
+
+def test_index_and_query_take_it_as_they_take_a_model(folder, capsys):
+    assert main(["index", "build", "data", "--model", "model"]) == 0
+    assert capsys.readouterr().out.startswith("index: 12 images, 12 embedded now")
+    assert main(["query", "data/street1/2.png", "--index", "index", "--model", "model", "--json", "--keep-self"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["answers"][0]["path"].endswith("data/street1/2.png")
+    scores = [answer["score"] for answer in found["answers"]]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_page_is_written_without_maps(folder, tmp_path, capsys):
+    main(["index", "build", "data", "--model", "model"])
+    assert main(["query", "data/street1/2.png", "--index", "index", "--model", "model", "--html", "page.html"]) == 0
+    assert "street1/" in (tmp_path / "page.html").read_text()
+
+
+def test_the_same_images_in_the_gallery_have_their_own_index(folder, views, capsys):
+    np.save(folder / "embeddings.npy", load_program(folder).embed(views))
+    rows = {"image_id": [f"street{i // 4}/{i % 4}.png" for i in range(12)]}
+    frame = pd.DataFrame(rows)
+    columns = {"tile": 0, "split": "train", "group": frame.image_id, "cluster": frame.image_id, "path": frame.image_id}
+    frame.assign(label=frame.image_id.str[:7], content="", **columns).to_csv(folder / "gallery.csv", index=False)
+    assert main(["query", "data/street0/0.png", "--model", "model", "--images", "data", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["answers"][0]["image_id"] == "street0/0.png"
+
+
+def test_it_knows_no_classes(folder, capsys):
+    assert main(["classify", "data/street0/0.png", "--model", "model"]) == 2
+    assert "a classical system has no class layer" in capsys.readouterr().err
+
+
+def test_an_approximate_index_does_not_follow_key_points(folder, capsys):
+    status = main(["index", "build", "data", "--model", "model", "--backend", "hnsw"])
+    matched = load_program(folder).recipe.matched is not None
+    assert status == (2 if matched else 0)
+    assert ("no approximate index follows a matched key points head" in capsys.readouterr().err) == matched
+
+
+def test_another_setting_is_another_fingerprint(folder):
+    before = load_program(folder).fingerprint
+    rendering = json.loads((folder / "rendering.json").read_text()) | {"fit": "crop"}
+    (folder / "rendering.json").write_text(json.dumps(rendering))
+    assert load_program(folder).fingerprint != before
+
+
+@pytest.mark.parametrize("name", ["rendering.json", "classes.json", "encoder.json"])
+def test_a_folder_that_is_not_whole_is_one_line(folder, name):
+    (folder / name).write_text("{")
+    with pytest.raises(ModelError) as caught:
+        load_program(folder)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from twinfolio.params.section import Count, Distance, Fraction, Section, Share
+from twinfolio.params.section import Count, Distance, Factor, Fraction, Section, Share
 
 ClassicalName = Literal[
     "bow_orb", "bow_rootsift", "bow_surf", "vlad_orb", "vlad_rootsift", "vlad_surf",
@@ -26,7 +26,7 @@ class ClassicalParams(Section):
     """Seed of the vocabularies."""
     most: list[Count] = Field(default=[500], min_length=1)
     """Most key points an image."""
-    enlarge: list[float] = Field(default=[1.0], min_length=1)
+    enlarge: list[Factor] = Field(default=[1.0], min_length=1)
     """Factors by which rows are enlarged before key points are looked for."""
     bow_words: list[Count] = Field(default=[256, 1024], min_length=1)
     """Visual words of a bag."""
@@ -36,7 +36,7 @@ class ClassicalParams(Section):
     """Visual words of a VLAD."""
     powers: list[Share] = Field(default=[0.5], min_length=1)
     """Exponents of a VLAD's values."""
-    whiten: list[int] = Field(default=[0, 64], min_length=1)
+    whiten: list[Annotated[int, Field(ge=0)]] = Field(default=[0, 64], min_length=1)
     """Dimensions that a whitening of a VLAD keeps; 0: none."""
     matched: Count = 200
     """Key points an image that are matched in a re-ranking."""

@@ -10,6 +10,7 @@ Distance = Literal["l1", "l2", "cosine"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Factor = Annotated[float, Field(gt=0)]
 
 
 class Section(BaseModel):

@@ -6,9 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from twinfolio.params.section import Count, Distance, Fraction, Section, Share
-
-Factor = Annotated[float, Field(gt=0)]
+from twinfolio.params.section import Count, Distance, Factor, Fraction, Section, Share
 
 
 class WarpParams(Section):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import pandas as pd
 import pytest
@@ -18,7 +19,7 @@ STAGES = [
     "train_siamese/cosine",
     "train_scratch",
 ]
-STAGES += ["compare_distances", "calibrate", "refit", "evaluate"]
+STAGES += ["classical", "compare_distances", "calibrate", "refit", "evaluate"]
 
 
 def metrics_of(clone, stage: str) -> dict[str, float]:
@@ -54,6 +55,17 @@ def test_headline_numbers_have_intervals(tiny):
     metrics = metrics_of(tiny, "evaluate")
     for key in ("test/retrieval/mAP", "test/classification/macro_f1", "test/verification/accuracy"):
         assert metrics[f"{key}_low"] <= metrics[key] <= metrics[f"{key}_high"]
+
+
+def test_classical_systems_stand_beside_the_trained_ones_and_can_be_searched(tiny):
+    names = {"bow_rootsift", "vlad_rootsift_matched", "phash"}
+    for stage in ("compare_distances", "evaluate"):
+        assert names <= set(pd.read_csv(tiny / "reports" / stage / "systems.csv")["system"])
+    query = next((tiny / "data").rglob("*.jpg")).relative_to(tiny)
+    for name in names:
+        model = f"outputs/classical/systems/{name}"
+        found = run(sys.executable, "-m", "twinfolio.cli", "query", str(query), "--model", model, "--json", cwd=tiny)
+        assert len(json.loads(found.stdout)["answers"]) == 10
 
 
 def test_metric_names_are_split_family_metric(tiny):

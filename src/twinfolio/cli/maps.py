@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinfolio.cli.page import Explain
-from twinfolio.reporting.overlays import legend, overlay, shared_limit
+from twinfolio.reporting.overlays import legend, mark_pairs, overlay, shared_limit
 from twinfolio.reporting.query_page import Maps, Picture
 from twinfolio.retrieval.places import Split
 from twinfolio.retrieval.scorers import Floats
@@ -22,10 +22,10 @@ _GRADIENT = "Grad-CAM of the score, for the two tiles that match best. Orange sp
 def explainer(program: Program) -> Explain | None:
     """What draws the maps of a model: the exact split of its score, or, where it has none, Grad-CAM (by torch).
 
-    None for a classical system, whose scores neither split into places nor have a gradient.
+    Of a classical system the key points that two images share are drawn, and nothing of a hash.
     """
     if isinstance(program, EncodedProgram):
-        return None
+        return _points_explainer(program)
     return _gradient_explainer(program) if program.split is None else _exact_explainer(program, program.split)
 
 
@@ -64,6 +64,25 @@ def _exact_explainer(program: Program, split: Split) -> Explain:
         return drawn if program.recipe.name == "plain" else replace(drawn, legend=f"{drawn.legend} {_BEFORE}")
 
     return explain
+
+
+def _points_explainer(program: EncodedProgram) -> Explain:
+    def explain(query: NDArray[np.uint8], answer: NDArray[np.uint8]) -> Maps | None:
+        pairs = {(x, y): program.match_points(*tiles) for (x, y), tiles in _pairs(query, answer).items()}
+        found = {places: points for places, points in pairs.items() if points is not None}
+        if not found:
+            return None
+        (x, y), points = max(found.items(), key=lambda one: len(one[1][0]))  # of tiled pages the best pair of tiles
+        order = points[0][:, 0] / query.shape[2]
+        said = f"{len(order)} key points match; a colour marks a pair, and follows the query from left to right."
+        return Maps(mark_pairs(query[x], points[0], order), mark_pairs(answer[y], points[1], order), said)
+
+    return explain
+
+
+def _pairs(query: NDArray[np.uint8], answer: NDArray[np.uint8]) -> dict[tuple[int, int], tuple[Picture, Picture]]:
+    """All pairs of tiles."""
+    return {(x, y): (query[x], answer[y]) for x in range(len(query)) for y in range(len(answer))}
 
 
 def _drawn(

@@ -40,8 +40,30 @@ def overlay(image: Image, values: Floats, limit: float | None = None) -> Image:
         raise ValueError(f"a map must be finite and (h, w), not {values.shape}")
     height, width = image.shape[:2]
     fine = Pictures.fromarray(np.asarray(values, np.float32)).resize((width, height), Pictures.Resampling.BILINEAR)
-    grey = (1 - _PALE) * np.repeat(image.mean(2, keepdims=True), 3, axis=2) + _PALE * 255
-    return _blend(grey, np.asarray(fine), shared_limit(values) if limit is None else limit)
+    return _blend(_pale(image), np.asarray(fine), shared_limit(values) if limit is None else limit)
+
+
+def mark_pairs(image: Image, points: Floats, order: Floats) -> Image:
+    """An image in pale grey with circles where key points match: the two ends of a pair have one colour.
+
+    Args:
+        image: uint8 (H, W, 3) or (H, W, 1).
+        points: (m, 2) x and y in pixels.
+        order: (m,) from 0 to 1, what colours follow; the same on both images.
+
+    Returns:
+        uint8 (H, W, 3).
+    """
+    from PIL import Image as Pictures
+    from PIL import ImageDraw
+
+    picture = Pictures.fromarray(np.round(_pale(image)).astype(np.uint8))
+    radius = max(2, round(max(picture.size) / 60))
+    draw = ImageDraw.Draw(picture)
+    for (x, y), place in zip(points.tolist(), order.tolist(), strict=True):
+        colour = f"hsl({round(300 * place)}, 90%, 45%)"
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=colour, width=max(1, radius // 2))
+    return np.asarray(picture)
 
 
 def shared_limit(*maps: Floats) -> float:
@@ -74,6 +96,11 @@ def png_data(image: Image) -> str:
     buffer = io.BytesIO()
     Pictures.fromarray(image).save(buffer, format="PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def _pale(image: Image) -> NDArray[np.float64]:
+    """An image in pale grey (H, W, 3)."""
+    return np.asarray((1 - _PALE) * np.repeat(image.mean(2, keepdims=True), 3, axis=2) + _PALE * 255)
 
 
 def _blend(grey: NDArray[np.float64], values: NDArray[np.float64] | Floats, limit: float) -> Image:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from twinfolio.data.store_plan import Rendering
 from twinfolio.descriptors.encoder import ARRAYS, JSON, Encoder
+from twinfolio.descriptors.matching import Matching, match
 from twinfolio.errors import ModelError
 from twinfolio.retrieval import recipe
 from twinfolio.retrieval.scorers import Floats, Scorer, distance_scorer
@@ -52,6 +53,15 @@ class EncodedProgram(Program):
 
     def embed_places(self, rows: NDArray[np.uint8]) -> None:
         """See ``split``."""
+
+    def match_points(self, query: NDArray[np.uint8], answer: NDArray[np.uint8]) -> tuple[Floats, Floats] | None:
+        """Where two rows (H, W, C) share key points: x and y on the one (m, 2) and on the other; None for a hash."""
+        if self.encoder.spec.extractor is None:
+            return None
+        features = self.encoder.features(np.stack([query, answer]))
+        (x, of_query), (y, of_answer) = features.image(0), features.image(1)
+        pairs = match(of_query, of_answer, self.recipe.matched or Matching())
+        return x[pairs[:, 0]], y[pairs[:, 1]]
 
     def scorer(self, gallery: Floats) -> Scorer:
         """See ``Program``."""

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from twinfolio.reporting.overlays import AGAINST, FOR, colour_bar, legend, overlay, png_data, shared_limit
+from twinfolio.reporting.overlays import AGAINST, FOR, colour_bar, legend, mark_pairs, overlay, png_data, shared_limit
 
 PAGE = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
 
@@ -70,3 +70,13 @@ def test_serving_can_paint_without_matplotlib_or_torch():
 
     code = "import sys; import twinfolio.reporting.overlays; assert not {'torch', 'matplotlib'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_ends_of_a_pair_have_one_colour():
+    image = np.full((60, 60, 1), 100, np.uint8)
+    points, order = np.float32([[10, 10], [40, 30]]), np.float32([0.0, 1.0])
+    one, other = mark_pairs(image, points, order), mark_pairs(image, points[::-1], order)
+    assert one.shape == (60, 60, 3)
+    np.testing.assert_array_equal(one[10, 8], other[30, 38])
+    np.testing.assert_array_equal(one[30, 38], other[10, 8])
+    assert len(np.unique(one.reshape(-1, 3), axis=0)) == 3

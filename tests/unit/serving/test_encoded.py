@@ -66,10 +66,21 @@ def test_index_and_query_take_it_as_they_take_a_model(folder, capsys):
     assert scores == sorted(scores, reverse=True)
 
 
-def test_a_page_is_written_without_maps(folder, tmp_path, capsys):
+def test_the_page_draws_the_key_points_that_two_images_share(folder, tmp_path, capsys):
     main(["index", "build", "data", "--model", "model"])
     assert main(["query", "data/street1/2.png", "--index", "index", "--model", "model", "--html", "page.html"]) == 0
-    assert "street1/" in (tmp_path / "page.html").read_text()
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("key points match") == (0 if load_program(folder).encoder.bags is None else 10)
+
+
+def test_an_image_shares_its_key_points_with_itself(folder, views):
+    program = load_program(folder)
+    if program.encoder.bags is None:
+        assert program.match_points(views[0], views[0]) is None
+        return
+    own, others = program.match_points(views[0], views[0])
+    assert len(own) > 20
+    np.testing.assert_array_equal(own, others)
 
 
 def test_the_same_images_in_the_gallery_have_their_own_index(folder, views, capsys):

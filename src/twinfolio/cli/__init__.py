@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from twinfolio.cli import classify, index, oneshot, query, search
+from twinfolio.cli import classify, duplicates, index, oneshot, query, search
 from twinfolio.exit_codes import exit_code
 from twinfolio.logging import set_up_logging
 
@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 done, 2 an error the user can mend."""
     parser = argparse.ArgumentParser(prog="twinfolio", description="Find the images most like this one.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (query, classify, oneshot, index, search):
+    for command in (query, classify, oneshot, duplicates, index, search):
         command.add_parser(commands)
     options = parser.parse_args(arguments)
     set_up_logging("twinfolio")

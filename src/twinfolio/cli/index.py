@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twinfolio.cli.options import add_model, complain
+from twinfolio.cli.options import add_cache, add_model, complain, with_bar
 from twinfolio.errors import DataError
 
 if TYPE_CHECKING:
     from twinfolio.serving.folder import Embedded
     from twinfolio.serving.program import Program
 
-INDEX, CACHE = Path("index"), Path(".twinfolio/embeddings.sqlite")
+INDEX = Path("index")
 BACKENDS = ("exact", "hnsw", "ivfpq")
 
 
@@ -33,7 +32,7 @@ def add_parser(commands: Any) -> None:
     for parser in (build, more):
         parser.add_argument("--name", help="what ids begin with (default: the folder's name)")
         parser.add_argument("--group-pattern", help="regular expression that finds the page in a path")
-        parser.add_argument("--cache", type=Path, default=CACHE, help=f"known embeddings (default {CACHE})")
+        add_cache(parser)
         add_model(parser)
     remove = _command(group, "remove", "images from an index", _remove)
     remove.add_argument("pattern", nargs="+", help="image id; * and ? as in a shell")
@@ -60,17 +59,11 @@ def _embed(options: argparse.Namespace, program: Program) -> Embedded:
         EmbeddingCache(options.cache, program.fingerprint),
         source=options.name,
         group_pattern=options.group_pattern,
-        progress=_with_bar,
+        progress=with_bar,
     )
     for path, reason in embedded.left_out.items():
         complain(f"left out: {path}: {reason}")
     return embedded
-
-
-def _with_bar(positions: Iterable[int], total: int) -> Iterable[int]:
-    from tqdm import tqdm
-
-    return tqdm(positions, total=total, desc="embedding", unit="image", disable=not total or not sys.stderr.isatty())
 
 
 def _build(options: argparse.Namespace) -> None:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from twinfolio.cli.page import Explain
 from twinfolio.reporting.overlays import legend, mark_pairs, overlay, shared_limit
-from twinfolio.reporting.query_page import Maps, Picture
+from twinfolio.reporting.page import Picture
+from twinfolio.reporting.query_page import Maps
 from twinfolio.retrieval.places import Split
 from twinfolio.retrieval.scorers import Floats
 from twinfolio.serving.encoded import EncodedProgram

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from twinfolio.retrieval.embed import Forward
     from twinfolio.serving.reading import Embedding
 
-MODEL = Path("outputs/evaluate/model")
+MODEL, CACHE = Path("outputs/evaluate/model"), Path(".twinfolio/embeddings.sqlite")
 _EPILOG = "Images that cannot be read are listed on standard error; the exit status is 2 where none could be read."
 
 
@@ -28,6 +28,11 @@ def add_images(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """The model folder."""
     parser.add_argument("--model", type=Path, default=MODEL, help=f"model folder (default {MODEL})")
+
+
+def add_cache(parser: argparse.ArgumentParser) -> None:
+    """Where embeddings are kept."""
+    parser.add_argument("--cache", type=Path, default=CACHE, help=f"known embeddings (default {CACHE})")
 
 
 def add_format(parser: argparse.ArgumentParser, json: str = "JSON, a line an image") -> None:
@@ -46,6 +51,16 @@ def at_least_one(name: str, value: int) -> int:
     if value < 1:
         raise DataError(f"{name} {value}: must be at least 1", "ask for one or more")
     return value
+
+
+def between(name: str, value: float, low: float, high: float) -> None:
+    """A number that must lie between two others, or be one of them.
+
+    Raises:
+        DataError: It does not.
+    """
+    if not low <= value <= high:
+        raise DataError(f"{name} {value:g}: must be {low:g} to {high:g}", "choose a number in between")
 
 
 def embedded(names: list[str], rendering: Rendering, embed: Forward) -> Iterator[Embedding]:
@@ -68,8 +83,20 @@ def embedded(names: list[str], rendering: Rendering, embed: Forward) -> Iterator
             failed.append(f"{one.path}: {one.reason}")
             complain(failed[-1])
     if not served:
-        wanted = f"none of {len(failed)} images could be read" if failed else f"no image in {', '.join(names)}"
-        raise DataError(wanted, "name image files, or a folder that holds some")
+        raise nothing_read(len(failed), names)
+
+
+def nothing_read(failed: int, names: list[str]) -> DataError:
+    """The error where no image could be read: ``failed`` of them, or there is none."""
+    fact = f"none of {failed} images could be read" if failed else f"no image in {', '.join(names)}"
+    return DataError(fact, "name image files, or a folder that holds some")
+
+
+def with_bar(positions: Iterable[int], total: int) -> Iterable[int]:
+    """The images to embed, with a progress bar where a person watches."""
+    from tqdm import tqdm
+
+    return tqdm(positions, total=total, desc="embedding", unit="image", disable=not total or not sys.stderr.isatty())
 
 
 def complain(line: str) -> None:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from twinfolio.cli.results import Result
 from twinfolio.data.images import UnreadableImageError, decode
-from twinfolio.reporting.query_page import Found, Maps, Match, Picture, write_query_page
+from twinfolio.reporting.page import Picture
+from twinfolio.reporting.query_page import Found, Maps, Match, write_query_page
 from twinfolio.serving.answers import Searcher
 from twinfolio.serving.certainty import Certainty
 from twinfolio.serving.program import Program
@@ -47,7 +48,7 @@ def _found(result: Result, certainty: Certainty, program: Program, explain: Expl
     rows = None if explain is None else read_rows(result.query, program.rendering)
     matches = []
     for answer, file in zip(result.reply.answers, result.files, strict=True):
-        picture = _picture(file)
+        picture = open_picture(file)
         maps = None
         if explain is not None and rows is not None and picture is not None and file is not None:
             maps = explain(rows, read_rows(file, program.rendering))
@@ -56,10 +57,11 @@ def _found(result: Result, certainty: Certainty, program: Program, explain: Expl
         )
     reply = result.reply
     verdict, promise = result.verdict(certainty), result.promise(certainty)
-    return Found(str(result.query), _picture(result.query), reply.known, verdict, reply.classes or (), promise, matches)
+    own = open_picture(result.query)
+    return Found(str(result.query), own, reply.known, verdict, reply.classes or (), promise, matches)
 
 
-def _picture(file: Path | None) -> Picture | None:
+def open_picture(file: Path | None) -> Picture | None:
     """The image for the page; None where its file is gone or damaged."""
     try:
         return None if file is None else decode(file, _TARGET)

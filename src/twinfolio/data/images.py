@@ -124,12 +124,13 @@ def probe(path: Path) -> ImageFacts:
     return ImageFacts(width, height, digest, pixels.hexdigest(), f"{perceptual_hash(grey):016x}", grey.tobytes())
 
 
-def probe_all(paths: Sequence[Path], workers: int | None = None) -> list[ImageFacts | str]:
-    """Probe many files in parallel processes, with a progress bar on standard error.
+def probe_all(paths: Sequence[Path], workers: int | None = None, *, bar: bool = True) -> list[ImageFacts | str]:
+    """Probe many files in parallel processes.
 
     Args:
         paths: The files.
         workers: Number of processes; None: one a core. No more are started than the size of the files is worth.
+        bar: Show progress on standard error.
 
     Returns:
         In the order of ``paths``: the facts, or the reason why the file is unreadable.
@@ -138,9 +139,9 @@ def probe_all(paths: Sequence[Path], workers: int | None = None) -> list[ImageFa
         DataError: A process died, most likely for want of memory.
     """
     workers = min(workers or _cores(), len(paths) or 1, 1 + sum(map(_size, paths)) // _SHARE)
-    bar = tqdm(_map(paths, workers), total=len(paths), desc="reading images", unit="image", disable=not paths)
+    hidden = not (bar and paths)
     try:
-        return list(bar)
+        return list(tqdm(_map(paths, workers), "reading images", len(paths), unit="image", disable=hidden))
     except BrokenProcessPool:
         raise DataError("a process that reads images died", "free memory, or remove the largest images") from None
 

@@ -1,21 +1,15 @@
-"""What a query found, as one self-contained HTML page: pictures inside the file, no script, light and dark."""
+"""What a query found, as one self-contained HTML page."""
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib import resources
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+from twinfolio.reporting.page import SIDE, Contents, Picture, anchor, card, picture_tag, write_page
 
-Picture = NDArray[np.uint8]
-"""(H, W, 3), RGB."""
-_SIDE, _QUERY_SIDE, _MAP_SIDE, _QUALITY = 320, 560, 320, 80
+_QUERY_SIDE, _MAP_SIDE = 560, 320
 
 
 @dataclass(frozen=True)
@@ -89,26 +83,8 @@ def write_query_page(path: Path, title: str, subtitle: str, names: Sequence[str]
         names: Of the queries, for the list at the top.
         found: The results, in the order of ``names``.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(_head(title, subtitle, names))
-        for number, one in enumerate(found, start=1):
-            file.write(_section(one, number))
-        file.write("</main></body></html>\n")
-    part.replace(path)
-
-
-def _head(title: str, subtitle: str, names: Sequence[str]) -> str:
-    style = resources.files("twinfolio.reporting").joinpath("query_page.css").read_text(encoding="utf-8")
-    links = "".join(f'<li><a href="#q{n}">{escape(name)}</a></li>' for n, name in enumerate(names, start=1))
-    listed = f"<details class=contents><summary>{len(names)} queries</summary><ol>{links}</ol></details>"
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{style}</style></head>\n<body><main>\n"
-        f"<header><h1>{escape(title)}</h1><p>{escape(subtitle)}</p>{listed if len(names) > 1 else ''}</header>\n"
-    )
+    sections = (_section(one, number) for number, one in enumerate(found, start=1))
+    write_page(path, title, subtitle, Contents("queries", names), sections)
 
 
 def _section(found: Found, number: int) -> str:
@@ -116,9 +92,10 @@ def _section(found: Found, number: int) -> str:
     classes = "".join(f"<li><span>{escape(name)}</span>{_bar(share)}</li>" for name, share in found.classes)
     promised = f'<p class=promise>{escape(found.promise)}</p><ul class="classes">{classes}</ul>' if classes else ""
     cards = "".join(_card(match, rank) for rank, match in enumerate(found.matches, start=1))
+    picture = picture_tag(found.picture, found.name, _QUERY_SIDE)
     return (
-        f'<section id="q{number}">\n<div class=query><figure>{_picture(found.picture, found.name, _QUERY_SIDE)}'
-        f"</figure><div><h2>{escape(found.name)}</h2>"
+        f'<section id="{anchor(number)}">\n<div class=query><figure>{picture}</figure>\n'
+        f"<div><h2>{escape(found.name)}</h2>"
         f'<p class="verdict {state}">{escape(found.verdict)}</p>{promised}</div></div>\n'
         f"<ol class=matches>{cards}</ol>\n</section>\n"
     )
@@ -126,19 +103,15 @@ def _section(found: Found, number: int) -> str:
 
 def _card(match: Match, rank: int) -> str:
     certain = "" if match.probability is None else _bar(match.probability)
-    label = escape(match.label) if match.label else "<i>no class</i>"
-    return (
-        f"<li><figure>{_picture(match.picture, match.name, _SIDE)}<b class=rank>{rank}</b></figure>\n"
-        f"<h3>{label}</h3>{certain}<p class=score>score {match.score:.3f}</p>"
-        f"<p class=path>{escape(match.path or match.name)}</p>{_maps(match)}</li>\n"
-    )
+    texts = f"<p class=score>score {match.score:.3f}</p><p class=path>{escape(match.path or match.name)}</p>"
+    return card(picture_tag(match.picture, match.name, SIDE), rank, match.label, f"{certain}{texts}{_maps(match)}")
 
 
 def _maps(match: Match) -> str:
     if match.maps is None:
         return ""
     pair = "".join(
-        f"<figure>{_picture(picture, text, _MAP_SIDE)}<figcaption>{text}</figcaption></figure>"
+        f"<figure>{picture_tag(picture, text, _MAP_SIDE)}<figcaption>{text}</figcaption></figure>"
         for picture, text in ((match.maps.query, "query"), (match.maps.answer, "this image"))
     )
     legend = f"<p class=score>{escape(match.maps.legend)}</p>"
@@ -159,18 +132,3 @@ def as_percent(share: float) -> str:
     if share < 0.001:
         return "< 0.1 %"
     return "> 99.9 %" if share > 0.999 else f"{100 * share:.1f} %"
-
-
-def _picture(picture: Picture | None, text: str, side: int) -> str:
-    """The picture, no larger than it is shown, as JPEG inside the page."""
-    if picture is None:
-        return "<div class=missing>image file not found</div>"
-    from PIL import Image
-
-    image = Image.fromarray(np.ascontiguousarray(picture))
-    image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=_QUALITY, optimize=True)
-    data = base64.b64encode(stream.getvalue()).decode("ascii")
-    size = f'width="{image.width}" height="{image.height}"'
-    return f'<img alt="{escape(text)}" {size} src="data:image/jpeg;base64,{data}">'

@@ -11,7 +11,7 @@ import numpy as np
 
 from twinfolio.data.groups import groups_from_pattern
 from twinfolio.data.images import UnreadableImageError
-from twinfolio.data.sources.folder import list_images
+from twinfolio.data.sources.folder import class_of, list_images
 from twinfolio.errors import DataError
 from twinfolio.retrieval.cache import EmbeddingCache, embed_new
 from twinfolio.retrieval.rows import Rows
@@ -122,7 +122,7 @@ def _embedding(
 def _rows(
     paths: Sequence[str], source: str, contents: dict[str, str], tiles: Sequence[int], pattern: str | None
 ) -> Rows:
-    labels = [path.partition("/")[0] if "/" in path else "" for path in paths]
+    labels = list(map(class_of, paths))
     groups = _groups(paths, labels, source, pattern)
     return Rows.of(
         [

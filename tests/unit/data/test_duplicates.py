@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from twinfolio.data.duplicates import close_pairs, find_duplicates, thumbnail_detail
+from twinfolio.data.duplicates import close_pairs, find_duplicates, similar_pairs, thumbnail_detail
 from twinfolio.data.images import probe
 
 
@@ -89,6 +89,20 @@ def test_close_pairs_by_blocks_are_those_of_the_plain_loop(monkeypatch, bits):
     assert [tuple(pair) for portion in portions for pair in portion] == plain
 
 
+@pytest.mark.parametrize("least", [0.3, 0.9, 1.0])
+def test_similar_pairs_by_blocks_are_those_of_the_plain_loop(monkeypatch, least):
+    monkeypatch.setattr("twinfolio.data.duplicates._BLOCK", 7)
+    monkeypatch.setattr("twinfolio.data.duplicates._PORTION", 5)
+    vectors = np.random.default_rng(0).normal(size=(18, 4)).astype(np.float32).repeat(2, axis=0)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
+    plain = [(i, j) for i, j in combinations(range(36), 2) if cosines[i, j] >= least - 1e-6]
+    portions = [portion.tolist() for portion in similar_pairs(vectors, least)]
+    assert [tuple(pair) for portion in portions for pair in portion] == plain
+    assert len(plain) >= 18
+    assert max(map(len, portions)) <= 5
+
+
 @pytest.mark.parametrize("name", ["arabic", "medieval"])
 def test_patches_of_real_pages_are_not_taken_for_duplicates(real_data, name):
     paths = sorted(real_data(name).rglob("*.jpg"))[:400]
@@ -104,3 +118,8 @@ def test_lighting_alone_is_no_detail():
     detail, usable = thumbnail_detail(pages.reshape(3, -1).astype(np.uint8))
     assert usable.tolist() == [False, False, True]
     assert np.linalg.norm(detail[2]) == pytest.approx(1, abs=1e-5)
+
+
+def test_of_no_images_none_are_duplicates():
+    found = find_duplicates([], [], [])
+    assert (len(found.cluster), len(found.table)) == (0, 0)

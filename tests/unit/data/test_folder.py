@@ -1,6 +1,6 @@
 import pytest
 
-from twinfolio.data.sources.folder import list_images
+from twinfolio.data.sources.folder import class_of, list_images
 from twinfolio.errors import DataError
 
 
@@ -57,3 +57,7 @@ def test_what_is_no_folder_is_an_error_of_one_line(tmp_path, name):
     _touch(tmp_path, "file")
     with pytest.raises(DataError, match="no such folder"):
         list_images(tmp_path / name)
+
+
+def test_the_class_is_the_first_folder_and_none_for_an_image_outside():
+    assert [class_of(path) for path in ("a/1.png", "a/deep/1.png", "1.png")] == ["a", "a", ""]

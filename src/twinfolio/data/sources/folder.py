@@ -56,6 +56,11 @@ def list_images(root: Path, *, classes: bool = True) -> Listing:
     return Listing(tuple(sorted(paths)), tuple(sorted(left_out)), others)
 
 
+def class_of(path: str) -> str:
+    """The class folder of a listed path; empty for an image that lies in none."""
+    return path.partition("/")[0] if "/" in path else ""
+
+
 def _files(root: Path) -> Iterator[str]:
     """Relative paths of all files that are not hidden; a link into a folder already open is not entered again."""
     seen = {root.resolve()}

@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     from twinfolio.serving.duplicates import ByEmbedding, Cluster, Findings
 
 COLUMNS = ("cluster", "kind", "a", "b", "labels", "cosine")
-BITS, MOST_BITS, SIMILARITY = 4, 16, 0.99
+BITS, MOST_BITS, SIMILARITY = 4, 16, 0.75
 _EPILOG = (
     "Equal bytes, equal pixels and near perceptual hashes are what the stage split keeps together (near ones within a "
-    "class). A model finds crops and rotations that hashes miss, but one trained to tell classes also pairs images of a "
-    "class that only look alike: look at the page. Images that cannot be read are listed on standard error; the exit "
-    "status is 2 where none could be read."
+    "class). A model finds turned and faded copies that hashes miss, and also images that only look alike: look at the "
+    "page. Images that cannot be read are listed on standard error; the exit status is 2 where none could be read."
 )
 _SAID = {"bytes": "same bytes as", "pixels": "same pixels as", "near": "near by hash to"}
 
@@ -37,7 +36,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("folder", type=Path, help="of images or of class folders")
     parser.add_argument("--bits", type=int, default=BITS, help=f"most bits two near hashes differ in (default {BITS})")
     parser.add_argument("--model", type=Path, help="model folder that compares images, too (default: hashes alone)")
-    similarity = f"least cosine of two images' embeddings, with --model (default {SIMILARITY})"
+    similarity = f"least cosine of whitened embeddings, with --model (default {SIMILARITY})"
     parser.add_argument("--similarity", type=float, metavar="TAU", help=similarity)
     parser.add_argument("--html", type=Path, help="write a page with pictures, too")
     add_format(parser, json="JSON, a line a cluster")
@@ -72,12 +71,14 @@ def _model(options: argparse.Namespace) -> ByEmbedding | None:
         return None
     from twinfolio.retrieval.cache import EmbeddingCache
     from twinfolio.serving.duplicates import ByEmbedding
+    from twinfolio.serving.gallery import read_gallery
     from twinfolio.serving.program import load_program
 
     least = SIMILARITY if options.similarity is None else options.similarity
     between("--similarity", least, 0, 1)
     program = load_program(options.model)
-    return ByEmbedding(program, EmbeddingCache(options.cache, program.fingerprint), least, with_bar)
+    gallery = read_gallery(program).vectors
+    return ByEmbedding(program, gallery, EmbeddingCache(options.cache, program.fingerprint), least, with_bar)
 
 
 def _print_json(folder: Path, found: Findings) -> None:

@@ -16,11 +16,14 @@ from twinfolio.data.linked import Forest
 from twinfolio.data.sources.folder import class_of, list_images
 from twinfolio.retrieval.cache import EmbeddingCache
 from twinfolio.retrieval.scorers import Floats, unit_rows
+from twinfolio.retrieval.whitening import fit_whitening
 from twinfolio.serving.folder import Embedded, Progress, embed_folder
 from twinfolio.serving.program import Program
 
 KINDS = {"bytes": "exact", "pixels": "exact", "near": "near by hash", "embedding": "near by embedding"}
 """Kinds of links, the surest first, and what a cluster is called that needs this one."""
+DIMS, SHRINKAGE = 256, 0.03
+"""Of the whitening: of those tried, they find most copies planted in validation and in unknown manuscripts alike."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,15 @@ class ByEmbedding:
 
     Attributes:
         program: The model.
+        gallery: (R, D) the model's own embeddings, which a whitening is learned from: what tells classes apart has most
+            of their spread, and says nothing about whether two images of a class are the same.
         cache: Where embeddings are kept.
-        least: Least cosine of two images' vectors.
+        least: Least cosine of two images' whitened vectors.
         progress: See ``embed_folder``.
     """
 
     program: Program
+    gallery: Floats
     cache: EmbeddingCache
     least: float
     progress: Progress | None = None
@@ -48,7 +54,7 @@ class LinkedPair:
         kind: One of ``KINDS``.
         a: Path of the earlier one, below the folder.
         b: Path of the later one.
-        cosine: Of their vectors; None where another kind links them.
+        cosine: Of their whitened vectors; None where another kind links them.
     """
 
     kind: str
@@ -162,22 +168,27 @@ def _similar(embedded: Embedded, model: ByEmbedding) -> Iterator[LinkedPair]:
         return
     start = len(embedded.source) + 1
     paths = [path[start:] for path in embedded.rows.path[first]]
-    vectors = _image_vectors(model.program, embedded.vectors, first)
+    vectors = _image_vectors(model, embedded.vectors, first)
     for pairs in similar_pairs(vectors, model.least):
         cosines = np.einsum("pd,pd->p", vectors[pairs[:, 0]], vectors[pairs[:, 1]])
         for (a, b), cosine in zip(pairs.tolist(), cosines.tolist(), strict=True):
             yield LinkedPair("embedding", paths[a], paths[b], min(1.0, cosine))
 
 
-def _image_vectors(program: Program, rows: Floats, first: NDArray[np.int64]) -> Floats:
-    """One vector of norm 1 an image, as the recipe compares them: the mean direction of its tiles.
+def _image_vectors(model: ByEmbedding, rows: Floats, first: NDArray[np.int64]) -> Floats:
+    """One whitened vector of norm 1 an image: the mean direction of its tiles.
 
     Args:
-        program: The model.
+        model: How images are compared.
         rows: (R, D), a row a tile.
         first: (N,) row of each image's first tile.
     """
-    vectors, matched = program.recipe.transform(rows), program.recipe.matched
-    if matched is not None:
-        vectors = vectors[:, : -matched.columns]
-    return unit_rows(np.add.reduceat(unit_rows(vectors), first, axis=0))
+    whitening = fit_whitening(_without_points(model.program, model.gallery), DIMS, SHRINKAGE)
+    tiles = whitening.apply(_without_points(model.program, rows))
+    return unit_rows(np.add.reduceat(tiles, first, axis=0))
+
+
+def _without_points(program: Program, rows: Floats) -> Floats:
+    """Vectors without the key points that some recipes keep after them."""
+    matched = program.recipe.matched
+    return rows if matched is None else rows[:, : -matched.columns]

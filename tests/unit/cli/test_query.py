@@ -96,6 +96,13 @@ def test_unreadable_images_are_listed_and_the_rest_served(run, here):
         (["query", "data/ba/p0.png", "--index", "nowhere"], "nowhere: no index here"),
         (["query", "data/ba/p0.png", "--model", "nowhere"], "is missing; run the stage evaluate again"),
         (["classify", "data/ba/p0.png", "--top", "-1"], "--top -1: must be at least 1"),
+        (["duplicates", "empty"], "no image in empty"),
+        (["duplicates", "nowhere"], "nowhere: no such folder"),
+        (["duplicates", "broken.png"], "broken.png: no such folder"),
+        (["duplicates", "data", "--bits", "-1"], "--bits -1: must be 0 to 16"),
+        (["duplicates", "data", "--similarity", "0.9"], "--similarity: no model compares images"),
+        (["duplicates", "data", "--model", "nowhere"], "is missing; run the stage evaluate again"),
+        (["duplicates", "data", "--model", "outputs/evaluate/model", "--similarity", "nan"], "--similarity nan: must"),
         (["index", "build", "empty"], "no image to index"),
         (["index", "build", "nowhere"], "no such folder"),
         (["index", "info"], "index: no index here"),
@@ -109,7 +116,7 @@ def test_what_a_person_can_mend_is_one_line_and_status_two(run, here, arguments,
     assert (status, output) == (2, "")
     assert message in errors.splitlines()[-1]
     assert "Traceback" not in errors
-    assert len(errors.splitlines()) == 1 + ("broken" in arguments[1])
+    assert len(errors.splitlines()) == 1 + ("none of 1" in message)
 
 
 def test_more_answers_than_images_gives_all_and_says_so(run):
@@ -164,10 +171,18 @@ def tool(barred, *arguments):
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("command", [["query", "--html", "page.html"], ["classify"], ["index", "build", "data"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["query", "--html", "page.html"],
+        ["classify"],
+        ["index", "build", "data"],
+        ["duplicates", "data", "--model", "outputs/evaluate/model", "--html", "page.html"],
+    ],
+)
 def test_nothing_starts_torch_or_pandas(here, command):
     barred = ["torch", "torchvision", "timm", "pytorch_lightning", "pandas", "sklearn", "scipy", "matplotlib"]
-    images = [] if command[0] == "index" else ["data/ba/p0.png", "data/ta/p1.png"]
+    images = [] if "data" in command else ["data/ba/p0.png", "data/ta/p1.png"]
     done = tool(barred, *command, *images)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
     assert "data/ba/p0.png" in done.stdout or "12 images" in done.stdout

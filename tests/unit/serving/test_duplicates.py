@@ -12,8 +12,12 @@ from twinfolio.errors import DataError
 from twinfolio.retrieval.cache import EmbeddingCache
 from twinfolio.retrieval.matched import Matched
 from twinfolio.retrieval.recipe import Recipe
+from twinfolio.retrieval.whitening import fit_whitening
 from twinfolio.sample.planted import KINDS, plant
-from twinfolio.serving.duplicates import ByEmbedding, LinkedPair, clusters_of, find_clusters
+from twinfolio.serving.duplicates import DIMS, SHRINKAGE, ByEmbedding, LinkedPair, clusters_of, find_clusters
+from twinfolio.serving.reading import read_rows
+
+GALLERY = np.random.default_rng(0).uniform(60, 190, (200, 3)).astype(np.float32)
 
 
 @pytest.fixture
@@ -34,9 +38,9 @@ def scans(tmp_path, texture):
 
 @pytest.fixture
 def by_colour(program, tmp_path):
-    """``by_colour(0.99)``: compares images by their mean colour."""
+    """``by_colour(0.99)``: compares images by their mean colour, among colours of equal spread about grey."""
     cache = EmbeddingCache(tmp_path / "cache.sqlite", "weights")
-    return lambda least: ByEmbedding(program, cache, least)
+    return lambda least: ByEmbedding(program, GALLERY, cache, least)
 
 
 def links(cluster):
@@ -78,27 +82,29 @@ def test_it_calls_duplicates_what_the_split_keeps_together(tmp_path, texture):
 
 def test_a_model_joins_what_hashes_do_not(scans, by_colour):
     before = [cluster.members for cluster in find_clusters(scans, 4).clusters]
-    found = find_clusters(scans, 4, by_colour(0.5))
+    found = find_clusters(scans, 4, by_colour(0.0))
     (cluster,) = found.clusters
     assert before == [cluster.members[:4]]
     assert cluster.members[4:] == ["b/5.png", "loose.png"]
     assert cluster.kind == "near by embedding"
     assert [link.kind for link in cluster.links] == ["bytes", "pixels", "near", "embedding", "embedding"]
-    assert all(0.5 <= link.cosine <= 1 for link in cluster.links[3:])
+    assert all(0 <= link.cosine <= 1 for link in cluster.links[3:])
     assert {link.cosine for link in cluster.links[:3]} == {None}
     assert len(find_clusters(scans, 4, by_colour(1.0)).clusters[0].members) == 4
 
 
-def test_cosines_are_those_of_the_embeddings(scans, by_colour):
-    link = find_clusters(scans, 0, by_colour(0.5)).clusters[0].links[-1]
-    pictures = [np.asarray(Image.open(scans / path).convert("RGB")) for path in (link.a, link.b)]
-    means = [picture.mean((0, 1)) for picture in pictures]
-    expected = means[0] @ means[1] / np.linalg.norm(means[0]) / np.linalg.norm(means[1])
-    assert link.cosine == pytest.approx(expected, abs=0.01)
+def test_cosines_are_those_of_the_whitened_embeddings(scans, by_colour):
+    model = by_colour(0.0)
+    link = find_clusters(scans, 0, model).clusters[0].links[-1]
+    whitening = fit_whitening(GALLERY, DIMS, SHRINKAGE)
+    tiles = [read_rows(scans / path, model.program.rendering) for path in (link.a, link.b)]
+    x, y = (whitening.apply(model.program.embed(rows)).mean(0) for rows in tiles)
+    assert max(map(len, tiles)) > 1
+    assert link.cosine == pytest.approx(float(x @ y / np.linalg.norm(x) / np.linalg.norm(y)), abs=1e-5)
 
 
 def test_key_points_after_a_vector_are_not_compared(scans, by_colour, monkeypatch, program):
-    plain = find_clusters(scans, 4, by_colour(0.9))
+    plain = find_clusters(scans, 4, by_colour(0.3))
     kept, noise = program.embed, np.random.default_rng(0)
     monkeypatch.setattr(program, "recipe", Recipe(matched=Matched(points=2, width=3)), raising=False)
 
@@ -106,7 +112,8 @@ def test_key_points_after_a_vector_are_not_compared(scans, by_colour, monkeypatc
         return np.hstack([kept(rows), noise.normal(0, 1e4, (len(rows), 10)).astype(np.float32)])
 
     monkeypatch.setattr(program, "embed", longer, raising=False)
-    other = ByEmbedding(program, EmbeddingCache(scans.parent / "other.sqlite", "others"), 0.9)
+    longer_gallery = np.hstack([GALLERY, noise.normal(0, 1e4, (200, 10)).astype(np.float32)])
+    other = ByEmbedding(program, longer_gallery, EmbeddingCache(scans.parent / "other.sqlite", "others"), 0.3)
     assert find_clusters(scans, 4, other) == plain
 
 

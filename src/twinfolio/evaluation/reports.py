@@ -19,7 +19,7 @@ from twinfolio.evaluation.classification import classification_report, top_k_hit
 from twinfolio.evaluation.curves import PairScores
 from twinfolio.evaluation.ranking_metrics import macro_mean
 from twinfolio.evaluation.retrieval_protocol import RetrievalResult
-from twinfolio.evaluation.verification import accept, check_identity, confusion
+from twinfolio.evaluation.verification import Confusion, accept, check_identity
 
 CLASS_INTERVALS = ("mAP", "P@1")
 
@@ -63,20 +63,40 @@ def verification_report(
             raise ValueError("give a threshold or predictions")
         predictions = accept(scores, threshold)
     said = np.asarray(predictions, dtype=np.bool_)
-    counts = confusion(truth, said)
-    derived = counts.derived()
-    check_identity(derived)
-    report = {key: derived[key] for key in ("tp", "fp", "fn", "tn")} | {"n_pairs": float(counts.n)}
+    report = confusion_report(_confusion_rows(truth, said), groups, n, seed, confidence)
     if threshold is not None:
         report["threshold"] = float(threshold)
-    rows = _confusion_rows(truth, said)
-    shares = bootstrap_totals_of(rows, list(_SHARES.values()), groups, n, seed, confidence)
-    for name, interval in zip(_SHARES, shares, strict=True):
-        report |= _with_interval(name, derived[name], interval)
     ordered = PairScores.of(scores, truth)
     intervals = bootstrap_statistics(lambda w: list(ordered.summary(w).values()), groups, n, seed, confidence)
     for (name, value), interval in zip(ordered.summary().items(), intervals, strict=True):
         report |= _with_interval(name, value, interval)
+    return report
+
+
+def confusion_report(
+    cells: ArrayLike, groups: ArrayLike, n: int = 1000, seed: int = 0, confidence: float = 0.95
+) -> dict[str, float]:
+    """Counts, and the shares that follow from them.
+
+    Args:
+        cells: TP, FP, FN and TN (N, 4) of each pair, or of all pairs of each query.
+        groups: Group of each row's query (N,).
+        n: Resamples behind each interval.
+        seed: Seed of the resamples.
+        confidence: Coverage.
+
+    Returns:
+        `tp, fp, fn, tn, n_pairs` and, each with `_low`, `_high`: `accuracy, precision, recall, f1, specificity,
+        balanced_accuracy, prevalence`.
+    """
+    rows = np.asarray(cells, dtype=np.float64)
+    counts = Confusion(*(int(total) for total in rows.sum(axis=0)))
+    derived = counts.derived()
+    check_identity(derived)
+    report = {key: derived[key] for key in ("tp", "fp", "fn", "tn")} | {"n_pairs": float(counts.n)}
+    shares = bootstrap_totals_of(rows, list(_SHARES.values()), groups, n, seed, confidence)
+    for name, interval in zip(_SHARES, shares, strict=True):
+        report |= _with_interval(name, derived[name], interval)
     return report
 
 

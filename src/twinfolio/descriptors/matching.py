@@ -35,15 +35,19 @@ def match(a: NDArray[np.float32], b: NDArray[np.float32], how: Matching) -> NDAr
     """
     if not len(a) or not len(b):
         return np.empty((0, 2), np.int64)
-    squared = np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0)
+    squared = a @ (-2 * b.T)
+    squared += (a**2).sum(1)[:, None]
+    squared += (b**2).sum(1)
+    np.maximum(squared, 0, out=squared)
     best = squared.argmin(axis=1)
     rows = np.arange(len(a))
     kept = np.ones(len(a), bool)
     if how.mutual:
         kept &= squared.argmin(axis=0)[best] == rows
     if how.ratio < 1 and len(b) > 1:
-        nearest, second = np.partition(squared, 1, axis=1)[:, :2].T
-        kept &= nearest < how.ratio**2 * second
+        nearest = squared[rows, best]
+        squared[rows, best] = np.inf  # the least of the rest takes a fraction of a partition's time
+        kept &= nearest < how.ratio**2 * squared.min(axis=1)
     return np.stack([rows[kept], best[kept]], axis=1)
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from tests.unit.descriptors.conftest import features_of
 from twinfolio.descriptors import local
-from twinfolio.descriptors.local import Extractor, LocalFeatures, cache_key, concatenated, extract
+from twinfolio.descriptors.local import LOCAL, Extractor, LocalFeatures, cache_key, concatenated, extract
 from twinfolio.retrieval.cache import EmbeddingCache
 
 
@@ -29,8 +29,18 @@ def test_no_image_with_a_key_point_is_no_error():
     assert (len(found), found.without, found.descriptors.shape) == (3, 3, (0, 128))
 
 
-def test_two_processes_find_what_one_finds(scenes):
-    same(extract(scenes, Extractor("rootsift", 40), workers=2), extract(scenes, Extractor("rootsift", 40)))
+@pytest.mark.parametrize("kind", LOCAL)
+def test_two_processes_find_what_one_finds(scenes, kind, monkeypatch):
+    alone = extract(scenes, Extractor(kind, 40, 1.5))
+    monkeypatch.setattr(local, "_FEW", 2)
+    monkeypatch.setattr(local, "_TASK", 4)
+    monkeypatch.setattr(local, "_look", None)  # here; the others have their own
+    same(extract(scenes, Extractor(kind, 40, 1.5), workers=2), alone)
+
+
+def test_no_process_is_started_for_a_handful_of_images(scenes, monkeypatch):
+    monkeypatch.setattr(local, "_by_processes", None)
+    assert len(extract(scenes, Extractor("orb", 40), workers=2)) == len(scenes)
 
 
 def test_an_image_is_looked_at_once_and_never_again(scenes, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from twinfolio.assessment.tuning import Tuned
 from twinfolio.reporting.tables import write_metrics, write_table
 
 COLUMNS = ("system", "most", "enlarge", "words", "power", "distance", "whiten", "weight", "val_mAP", "kept")
+_WHOLE = ("most", "words", "whiten")
 
 
 def write_tuning(tuned: Mapping[str, Tuned], report_dir: Path) -> None:
@@ -25,7 +26,8 @@ def write_tuning(tuned: Mapping[str, Tuned], report_dir: Path) -> None:
         for name, one in tuned.items()
         for setting, value in one.tried
     ]
-    write_table(report_dir / "tuning.csv", pd.DataFrame(rows, columns=list(COLUMNS)))
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(_WHOLE, "Int64"))
+    write_table(report_dir / "tuning.csv", table)
     metrics: dict[str, float | None] = {}
     for name, one in tuned.items():
         metrics[f"val/classical_{name}/mAP"] = one.best.val_map

@@ -29,20 +29,12 @@ def write_array_store(
         classes: Names of the labels.
         names: Split -> name of each image; None: class and number.
     """
-    import pandas as pd
-
     images = {split: part[0] if part[0].ndim == 4 else part[0][..., None] for split, part in parts.items()}
     digest = hashlib.sha256()
     for split in SPLITS:
-        labels, folder = parts[split][1], target / split
-        folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / "images.npy", images[split])
-        np.save(folder / "labels.npy", labels.astype(np.int64))
+        labels = parts[split][1]
         numbered = [f"{classes[label]}/{split}-{number:06d}" for number, label in enumerate(labels)]
-        own = list(numbered if names is None else names[split])
-        columns = {"image_id": own, "copy": 0, "tile": 0, "label": [classes[label] for label in labels]}
-        index = pd.DataFrame(columns | {"group": own, "cluster": own, "within_group": 0})
-        index[list(INDEX_COLUMNS)].to_csv(folder / "index.csv", index=False, lineterminator="\n")
+        write_part(target / split, images[split], labels, classes, numbered if names is None else names[split])
         digest.update(images[split].tobytes() + labels.tobytes())
     info = StoreInfo(
         channels=images["train"].shape[3],
@@ -58,3 +50,25 @@ def write_array_store(
     )
     (target / INFO_FILE).write_text(json.dumps(asdict(info), indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return info
+
+
+def write_part(
+    folder: Path, images: NDArray[np.uint8], labels: NDArray[np.int64], classes: Sequence[str], names: Sequence[str]
+) -> None:
+    """Write one split's folder.
+
+    Args:
+        folder: Where.
+        images: (N, H, W, C).
+        labels: (N,) positions in ``classes``.
+        classes: Names of the labels.
+        names: Of each image.
+    """
+    import pandas as pd
+
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "images.npy", images)
+    np.save(folder / "labels.npy", labels.astype(np.int64))
+    columns = {"image_id": list(names), "copy": 0, "tile": 0, "label": [classes[label] for label in labels]}
+    index = pd.DataFrame(columns | {"group": list(names), "cluster": list(names), "within_group": 0})
+    index[list(INDEX_COLUMNS)].to_csv(folder / "index.csv", index=False, lineterminator="\n")

@@ -84,6 +84,26 @@ class ShuffledBatches(Batches):
             yield order[: self.rows // self.world][step * self.batch_size : (step + 1) * self.batch_size]
 
 
+class PairBatches(ShuffledBatches):
+    """Given pairs in a random order, each at most once an epoch; a batch is its first rows, then their partners.
+
+    Args:
+        pairs: (P, 2) rows of each pair.
+        batch_size: Pairs a batch and rank.
+        seed: Seed of the run.
+        rank: Rank of this process.
+        world: Number of processes.
+    """
+
+    def __init__(self, pairs: NDArray[np.int64], batch_size: int, *, seed: int, rank: int = 0, world: int = 1) -> None:
+        super().__init__(len(pairs), batch_size, seed=seed, rank=rank, world=world)
+        self.pairs = pairs
+
+    def __iter__(self) -> Iterator[Rows]:
+        for chosen in super().__iter__():
+            yield self.pairs[chosen].T.ravel()
+
+
 class ShardBatches(Batches):
     """All rows in their order, dealt out to the ranks, the last ones repeated so that all ranks have equal steps.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,16 @@ START_SCALE = 10.0
 """Logits a unit of distance is worth before training."""
 BLOCK_ELEMENTS = 1 << 23
 """Most elements of a block's intermediate array in ``FusionHead.pairwise`` (32 MiB of float32)."""
+
+
+class PairScorer(Protocol):
+    """What scores pairs of embeddings; higher = more similar."""
+
+    def paired(self, x: Tensor, y: Tensor) -> Tensor:
+        """Scores (N,) of corresponding rows of ``x`` (N, D) and ``y`` (N, D)."""
+
+    def pairwise(self, x: Tensor, y: Tensor) -> Tensor:
+        """Scores (N, M) of all rows of ``x`` (N, D) with all rows of ``y`` (M, D)."""
 
 
 class Head(nn.Module, ABC):

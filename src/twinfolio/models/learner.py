@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from twinfolio.data.datamodule import mix_seed
 from twinfolio.models.embedder import Embedder
+from twinfolio.models.heads import PairScorer
 from twinfolio.models.optimisation import Schedule
+from twinfolio.models.tasks import ValidationTask, mean_value
 
 
 class Learner(pl.LightningModule):
-    """Base of the classifier and the Siamese model.
+    """Base of all that is trained.
 
     Args:
         schedule: Optimiser settings.
@@ -38,6 +40,11 @@ class Learner(pl.LightningModule):
         """The part that learns at the trunk's own rate."""
         trunk: nn.Module = self.embedder.trunk
         return trunk
+
+    @property
+    def network(self) -> nn.Module:
+        """What turns inputs into embeddings: the part that is compiled where compiling is asked for."""
+        return self.embedder
 
     def freeze_if_asked(self) -> None:
         """Stop the trunk from learning where its learning rate is 0."""
@@ -128,3 +135,35 @@ class Learner(pl.LightningModule):
             parts = tuple(self._gather(part).flatten(0, 1) for part in parts)
         _, first = np.unique(parts[0].cpu().numpy(), return_index=True)
         return [part.cpu().numpy()[first] for part in parts[1:]]
+
+
+class EmbeddingLearner(Learner):
+    """A learner that is validated by what its embeddings say of pairs.
+
+    Args:
+        task: What validates it.
+        schedule: Optimiser settings.
+        seed: Seed of what the layers draw.
+    """
+
+    head: PairScorer
+
+    def __init__(self, task: ValidationTask, schedule: Schedule, seed: int) -> None:
+        super().__init__(schedule, seed)
+        self.task = task
+        self._seen: dict[int, list[tuple[Tensor, Tensor]]] = {}
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last validation."""
+        self._seen = {}
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Keep the embeddings of a batch of one of the validation loaders."""
+        self._seen.setdefault(dataloader_idx, []).append((batch["rows"], self(batch["images"]).float()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean over all queries, trials or pairs of the task."""
+        parts = [[torch.cat(column) for column in zip(*self._seen[at], strict=True)] for at in sorted(self._seen)]
+        embeddings = [torch.from_numpy(self.gather_rows(*part)[0]).to(self.device) for part in parts]
+        self._seen = {}
+        self.log(self.task.monitor, mean_value(self.task.values(self.head, embeddings)))

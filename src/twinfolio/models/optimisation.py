@@ -47,6 +47,24 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class ConstantAdam(Schedule):
+    """Adam (Kingma & Ba 2015) at rates that never change, as Jimenez & Szabo train (systems.md 3.2); nothing decays."""
+
+    weight_decay: float = 0.0
+    warmup: float = 0.0
+
+    def optimiser(self, module: nn.Module, trunk: nn.Module) -> torch.optim.Optimizer:
+        """Adam; see ``Schedule.optimiser``."""
+        groups = parameter_groups(module, trunk, 0.0)
+        rates = {"trunk": self.trunk_lr, "new": self.lr}
+        return torch.optim.Adam([{"params": own, "lr": rates[part]} for (part, _), own in groups.items()])
+
+    def scheduler(self, optimiser: torch.optim.Optimizer, steps: int) -> LambdaLR:
+        """Rates that stay as they are."""
+        return LambdaLR(optimiser, lambda step: 1.0)
+
+
+@dataclass(frozen=True)
 class KochSchedule(Schedule):
     """SGD as in Koch et al. 2015, section 3.2, with the values of Ma et al. (systems.md 5.3); there is no warm-up.
 

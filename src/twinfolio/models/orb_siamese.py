@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from twinfolio.descriptors.orb import BITS
+from twinfolio.models.twin import Twin
 
 _WIDTHS = (100, 50, 10)
 _EPS = 1e-7
@@ -14,7 +15,7 @@ PENALTY = 1e-3
 """L2 on the first two kernels, as the authors' saved model has it."""
 
 
-class OrbSiamese(nn.Module):
+class OrbSiamese(Twin):
     """Two images' bits to the similarity of their views.
 
     Three shared layers of sigmoids with dropout before the last, Euclidean distance, one sigmoid unit: 261,662
@@ -27,6 +28,7 @@ class OrbSiamese(nn.Module):
 
     def __init__(self, key_points: int = 10, dropout: float = 0.2) -> None:
         super().__init__()
+        self.key_points = key_points
         first, second, last = _WIDTHS
         self.tower = nn.Sequential(
             nn.Linear(BITS * key_points, first), nn.Sigmoid(), nn.Linear(first, second), nn.Sigmoid(),
@@ -37,9 +39,14 @@ class OrbSiamese(nn.Module):
             self.unit.weight.fill_(-1.0)
             self.unit.bias.fill_(1.0)
 
-    def embed(self, bits: Tensor) -> Tensor:
-        """Bits (N, 256 n) to embeddings (N, 10), each value between 0 and 1."""
-        embeddings: Tensor = self.tower(bits)
+    @property
+    def trunk(self) -> nn.Module:
+        """All that embeds."""
+        return self.tower
+
+    def embed(self, inputs: Tensor) -> Tensor:
+        """Bits (N, 256 n), or images of bits (N, 1, n or more, 256), to embeddings (N, 10) between 0 and 1."""
+        embeddings: Tensor = self.tower(inputs.flatten(1)[:, : BITS * self.key_points])
         return embeddings
 
     def paired(self, a: Tensor, b: Tensor) -> Tensor:

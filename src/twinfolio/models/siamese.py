@@ -11,10 +11,10 @@ from torch import Tensor
 
 from twinfolio.models.embedder import ClassLayer, Embedder
 from twinfolio.models.heads import Head
-from twinfolio.models.learner import Learner
+from twinfolio.models.learner import EmbeddingLearner
 from twinfolio.models.losses import calibration_loss, pair_loss, paired_calibration_loss, paired_loss
 from twinfolio.models.optimisation import Schedule
-from twinfolio.models.tasks import ValidationTask, mean_value
+from twinfolio.models.tasks import ValidationTask
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class PairObjective:
     class_weight: float = 1.0
 
 
-class SiameseModule(Learner):
+class SiameseModule(EmbeddingLearner):
     """Embedder and head, trained on the pairs of a batch; a class layer on the same embedding steadies it.
 
     Under several devices with ``pairs = all`` the embeddings are gathered with their gradients, so that pairs across
@@ -54,6 +54,7 @@ class SiameseModule(Learner):
     """
 
     class_weights: Tensor
+    head: Head
 
     def __init__(
         self,
@@ -67,12 +68,11 @@ class SiameseModule(Learner):
         schedule: Schedule,
         seed: int,
     ) -> None:
-        super().__init__(schedule, seed)
+        super().__init__(task, schedule, seed)
         self.embedder, self.head, self.class_layer = embedder, head, class_layer
-        self.objective, self.task = objective, task
+        self.objective = objective
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.freeze_if_asked()
-        self._seen: dict[int, list[tuple[Tensor, Tensor]]] = {}
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) in [0, 1] to embeddings (N, D)."""
@@ -123,18 +123,3 @@ class SiameseModule(Learner):
         if self.objective.loss != "bce":
             losses["calibration_loss"] = paired_calibration_loss(self.head, *pairs)
         return losses
-
-    def on_validation_epoch_start(self) -> None:
-        """Forget the last validation."""
-        self._seen = {}
-
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Keep the embeddings of a batch of one of the validation loaders."""
-        self._seen.setdefault(dataloader_idx, []).append((batch["rows"], self(batch["images"]).float()))
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the mean over all queries or trials of the task."""
-        parts = [[torch.cat(column) for column in zip(*self._seen[at], strict=True)] for at in sorted(self._seen)]
-        embeddings = [torch.from_numpy(self.gather_rows(*part)[0]).to(self.device) for part in parts]
-        self._seen = {}
-        self.log(self.task.monitor, mean_value(self.task.values(self.head, embeddings)))

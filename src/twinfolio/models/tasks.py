@@ -1,4 +1,4 @@
-"""What a Siamese model is validated by: retrieval of images of its own classes, or one-shot trials on new ones."""
+"""What a Siamese model is validated by: retrieval of its own classes, one-shot trials on new ones, judged pairs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from twinfolio.evaluation.oneshot import trial_credit
 from twinfolio.evaluation.ranking_metrics import retrieval_metrics
 from twinfolio.evaluation.retrieval_protocol import average_tiles
 from twinfolio.evaluation.trials import Trials
-from twinfolio.models.heads import Head
+from twinfolio.models.heads import PairScorer
 
 _NUMBERS = 8_000_000
 """Most numbers of a block of pairs of embeddings: 32 MiB of float32."""
@@ -36,7 +36,7 @@ class ValidationTask(Protocol):
     def groups(self) -> NDArray[np.str_]:
         """See above."""
 
-    def values(self, head: Head, embeddings: Sequence[Tensor]) -> Floats:
+    def values(self, head: PairScorer, embeddings: Sequence[Tensor]) -> Floats:
         """The value (Q,) of each query or trial; NaN where it has none.
 
         Args:
@@ -69,7 +69,7 @@ class RetrievalTask:
     excluded: NDArray[np.bool_]
     groups: NDArray[np.str_]
 
-    def values(self, head: Head, embeddings: Sequence[Tensor]) -> Floats:
+    def values(self, head: PairScorer, embeddings: Sequence[Tensor]) -> Floats:
         """Each query image's AP (Q,), ties taken in expectation; NaN where it has nothing to find.
 
         Args:
@@ -103,7 +103,7 @@ class OneShotTask:
         several = len(np.unique(self.trials.families)) > 1
         return self.trials.families if several else self.trials.queries.astype(np.str_)
 
-    def values(self, head: Head, embeddings: Sequence[Tensor]) -> Floats:
+    def values(self, head: PairScorer, embeddings: Sequence[Tensor]) -> Floats:
         """Each trial's credit (T,); ties share it.
 
         Args:
@@ -114,7 +114,38 @@ class OneShotTask:
         return trial_credit(head_scores(head, images, self.trials), self.trials.answers)
 
 
-def head_scores(head: Head, embeddings: Tensor, trials: Trials) -> Floats:
+@dataclass(frozen=True)
+class JudgedTask:
+    """How near the similarities of judged pairs come to the judgments.
+
+    The mean of ``values`` is 1 minus the mean squared error, so that more is better, as it is of all tasks.
+
+    Args:
+        pairs: (P, 2) positions in the validation rows.
+        targets: (P,) judgments, 0 to 1.
+        groups: (P,) place of each pair's query.
+    """
+
+    monitor: ClassVar[str] = "val/judged/closeness"
+    pairs: NDArray[np.int64]
+    targets: NDArray[np.float32]
+    groups: NDArray[np.str_]
+
+    def values(self, head: PairScorer, embeddings: Sequence[Tensor]) -> Floats:
+        """1 minus the squared error (P,) of each pair.
+
+        Args:
+            head: What gives similarities between 0 and 1.
+            embeddings: One tensor (n, D), a row an image.
+        """
+        (images,) = embeddings
+        with torch.inference_mode():
+            rows = torch.from_numpy(self.pairs).to(images.device)
+            said = head.paired(images[rows[:, 0]], images[rows[:, 1]]).double().cpu().numpy()
+        return np.asarray(1 - (said - self.targets) ** 2)
+
+
+def head_scores(head: PairScorer, embeddings: Tensor, trials: Trials) -> Floats:
     """Score (T, N) of each trial's query with each of its classes by a head, averaged over K images; in blocks.
 
     Args:

@@ -114,6 +114,6 @@ def _batches(labels: NDArray[np.int64], spec: ClassifierSpec, recipe: Recipe, ra
 
 
 def _result(module: ClassifierModule, classes: list[str], metrics: dict[str, float], fitted: Fitted) -> Trained:
-    facts = training_facts(module, module.embedder, fitted)
+    facts = training_facts(module, module.embedder.info.pretrained, fitted)
     config = {"kind": "classifier", "classes": classes}
     return Trained(module.embedder, None, module.class_layer, config, metrics | facts, fitted.history)

@@ -1,4 +1,4 @@
-"""What the two training jobs take and give back."""
+"""What the training jobs take and give back."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def train(module: Learner, data: StoreDataModule, recipe: Recipe, *, monitor: st
         None on every rank but zero.
     """
     if recipe.hardware.compile:
-        module.embedder.compile()
+        module.network.compile()
     trainer = build_trainer(
         recipe.hardware,
         recipe.budget,
@@ -92,19 +92,19 @@ def train(module: Learner, data: StoreDataModule, recipe: Recipe, *, monitor: st
     return fit(trainer, module, data, recipe.work_dir)
 
 
-def training_facts(module: nn.Module, embedder: Embedder, fitted: Fitted) -> dict[str, float]:
+def training_facts(module: nn.Module, pretrained: bool, fitted: Fitted) -> dict[str, float]:
     """Facts of a training for its metrics file: epochs, parameters, and whether the trunk was pretrained (1 or 0).
 
     Args:
         module: Everything that was trained.
-        embedder: Its embedder.
+        pretrained: Whether its trunk started from ImageNet weights.
         fitted: What the fit left behind.
     """
     return {
         "best_epoch": fitted.best_epoch + 1,
         "epochs_run": fitted.epochs_run,
         "n_parameters": sum(parameter.numel() for parameter in module.parameters()),
-        "pretrained": int(embedder.info.pretrained),
+        "pretrained": int(pretrained),
     }
 
 

@@ -19,6 +19,7 @@ from twinfolio.errors import DataError
 from twinfolio.evaluation.bootstrap import bootstrap_interval
 from twinfolio.models.bundle import load_model
 from twinfolio.models.embedder import build_class_layer, build_siamese, start_from
+from twinfolio.models.learner import EmbeddingLearner
 from twinfolio.models.siamese import PairObjective, SiameseModule
 from twinfolio.models.tasks import ValidationTask, mean_value
 from twinfolio.training.data import (
@@ -121,7 +122,7 @@ def train_siamese(store: Path, spec: SiameseSpec, recipe: Recipe) -> Trained | N
 
 
 def validate_siamese(
-    module: SiameseModule, parts: Sequence[StoreRows], device: torch.device, seed: int = 0
+    module: EmbeddingLearner, parts: Sequence[StoreRows], device: torch.device, seed: int = 0
 ) -> dict[str, float]:
     """The task's mean on one device, with an interval from a bootstrap over its groups.
 
@@ -202,6 +203,6 @@ def _batches(
 
 
 def _result(module: SiameseModule, classes: list[str], metrics: dict[str, float], fitted: Fitted) -> Trained:
-    facts = training_facts(module, module.embedder, fitted)
+    facts = training_facts(module, module.embedder.info.pretrained, fitted)
     config = {"kind": "siamese", "classes": classes}
     return Trained(module.embedder, module.head, module.class_layer, config, metrics | facts, fitted.history)

@@ -7,7 +7,7 @@ may be missing), rows and columns in the order of the sorted file names; or ``re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +43,18 @@ class Judged:
     def without_relevant(self) -> NDArray[np.bool_]:
         """(N,) queries that no map answers: they are left out of rankings, and counted."""
         return np.asarray(~self.sim.any(axis=1))
+
+    def without(self, names: Iterable[str]) -> Judged:
+        """The same without some images: their rows and columns go with them.
+
+        Args:
+            names: Paths of queries or maps.
+        """
+        gone = set(names)
+        rows, columns = ([i for i, name in enumerate(side) if name not in gone] for side in (self.queries, self.maps))
+        fov = None if self.fov is None else self.fov[np.ix_(rows, columns)]
+        queries, maps = [self.queries[row] for row in rows], [self.maps[column] for column in columns]
+        return Judged(queries, maps, self.sim[np.ix_(rows, columns)], fov)
 
 
 def load_judged(folder: Path) -> Judged:

@@ -28,6 +28,9 @@ SECTIONS = {
     "omniglot": ("omniglot",),
     "oneshot": ("ma_oneshot", "omniglot", "siamese", "trainer"),
     "oneshot_test": ("ma_oneshot", "siamese"),
+    "judged": ("judged",),
+    "judged_pairs": ("jimenez_szabo", "siamese", "trainer"),
+    "judged_tables": ("jimenez_szabo", "judged", "classical", "classify", "trainer"),
     "search": tuple(name for name in Params.model_fields if name not in ("sample", "tracking")),
     "search_verdict": tuple(name for name in Params.model_fields if name not in ("sample", "tracking")),
 }

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("twinfolio.stage")
 
-TRAINING = ("classify", "train_siamese", "train_scratch", "refit", "oneshot")
+TRAINING = ("classify", "train_siamese", "train_scratch", "refit", "oneshot", "judged_pairs")
 LAST = "evaluate"
 BEFORE_STORE = ("sample_data", "split")
 RUN_ID = "TWINFOLIO_RUN_ID"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from _stage import Stage
     from twinfolio.training.jobs import Recipe, Trained
+    from twinfolio.training.pairs import TrainedTwin
     from twinfolio.training.siamese import SiameseSpec
 
 
@@ -26,13 +27,15 @@ def recipe_of(params: Optimisation, trainer: TrainerParams, work_dir: Path) -> R
     """How a section's model is trained, outside any stage."""
     from twinfolio.data.batch_warp import Warp
     from twinfolio.data.datamodule import Augmentation
-    from twinfolio.models.optimisation import KochSchedule, Schedule
+    from twinfolio.models.optimisation import ConstantAdam, KochSchedule, Schedule
     from twinfolio.training.jobs import Recipe
     from twinfolio.training.trainer import Budget, Hardware
 
-    schedule: Schedule = KochSchedule(params.lr, params.trunk_lr)
+    papers: dict[str, type[Schedule]] = {"adam": ConstantAdam, "koch": KochSchedule}
     if params.schedule == "adamw":
         schedule = Schedule(params.lr, params.trunk_lr, params.weight_decay, params.warmup)
+    else:
+        schedule = papers[params.schedule](params.lr, params.trunk_lr)
     augmentation = params.augmentation.model_dump()
     return Recipe(
         seed=params.seed,
@@ -85,8 +88,6 @@ def pair_settings(params: PairTraining) -> dict[str, Any]:
 def write_trained(stage: Stage, trained: Trained) -> None:
     """Write the model folder, the metrics and the history, as numbers and as a figure."""
     from twinfolio.models.bundle import save_model
-    from twinfolio.reporting.plots import plot_history
-    from twinfolio.reporting.tables import write_metrics, write_table
 
     save_model(
         stage.output_dir / "model",
@@ -95,6 +96,14 @@ def write_trained(stage: Stage, trained: Trained) -> None:
         class_layer=trained.class_layer,
         config=trained.config,
     )
+    write_course(stage, trained)
+
+
+def write_course(stage: Stage, trained: Trained | TrainedTwin) -> None:
+    """Write the metrics and the history, as numbers and as a figure."""
+    from twinfolio.reporting.plots import plot_history
+    from twinfolio.reporting.tables import write_metrics, write_table
+
     write_metrics(stage.report_dir / "metrics.json", trained.metrics)
     write_table(stage.report_dir / "history.csv", trained.history)
     plot_history(stage.report_dir / "history.png", trained.history)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -154,6 +154,16 @@ class Tuned:
     without: dict[str, int] = field(default_factory=dict)
 
 
+class Bench(Protocol):
+    """Where settings are fitted on train and judged by validation."""
+
+    def features(self, spec: EncoderSpec) -> Features:
+        """Key points of each part."""
+
+    def fit(self, setting: Setting, features: Features) -> Tried:
+        """Fit a setting, and judge validation by it."""
+
+
 @dataclass(frozen=True)
 class Workbench:
     """Train and validation, and how key points are looked for.
@@ -172,17 +182,11 @@ class Workbench:
 
     def features(self, spec: EncoderSpec) -> Features:
         """Key points of both splits."""
-        encoder = Encoder(spec, workers=self.workers, cache=self.cache)
-        return {split: encoder.features(images, f"{spec.descriptor} {split}") for split, images in self.images.items()}
+        return look(spec, self.images, self.workers, self.cache)
 
     def fit(self, setting: Setting, features: Features) -> Tried:
         """Fit a setting on train, and judge validation in train by it; a hash needs no key points."""
-        if setting.spec.extractor is None:
-            encoder = Encoder(setting.spec)
-            vectors = {split: encoder(images) for split, images in self.images.items()}
-        else:
-            encoder = Encoder(setting.spec).fit_features(features["train"])
-            vectors = {split: encoder.encode(one) for split, one in features.items()}
+        encoder, vectors = fit_encoder(setting.spec, self.images, features)
         recipe = setting.recipe(vectors["train"])
         system, queries, train = classical_system(encoder, recipe), self.parts["val"], self.parts["train"]
         scores = system_scores(system, vectors["val"], queries, vectors["train"], train)
@@ -190,6 +194,36 @@ class Workbench:
         val_map = float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
         logger.info("%s, %s: validation mAP %.4f", setting.spec.name, setting.said, val_map)
         return Tried(setting, encoder, recipe, vectors, val_map)
+
+
+def look(spec: EncoderSpec, images: dict[str, np.ndarray], workers: int, cache: Path | None) -> Features:
+    """Key points of each part.
+
+    Args:
+        spec: Says which.
+        images: Part -> uint8 (N, H, W, C).
+        workers: Processes.
+        cache: SQLite file of key points; None keeps none.
+    """
+    encoder = Encoder(spec, workers=workers, cache=cache)
+    return {part: encoder.features(of, f"{spec.descriptor} {part}") for part, of in images.items()}
+
+
+def fit_encoder(
+    spec: EncoderSpec, images: dict[str, np.ndarray], features: Features
+) -> tuple[Encoder, dict[str, np.ndarray]]:
+    """An encoder fitted on the part ``train``, and the vectors of each part; a hash needs no key points.
+
+    Args:
+        spec: How images become vectors.
+        images: Part -> uint8 (N, H, W, C).
+        features: Part -> its key points.
+    """
+    if spec.extractor is None:
+        encoder = Encoder(spec)
+        return encoder, {part: encoder(of) for part, of in images.items()}
+    encoder = Encoder(spec).fit_features(features["train"])
+    return encoder, {part: encoder.encode(of) for part, of in features.items()}
 
 
 def open_workbench(store_root: Path, workers: int = 1, cache: Path | None = None) -> Workbench:
@@ -206,7 +240,7 @@ def open_workbench(store_root: Path, workers: int = 1, cache: Path | None = None
     return Workbench(images, parts, workers, cache)
 
 
-def tune(name: str, grid: Grid, bench: Workbench) -> Tuned:
+def tune(name: str, grid: Grid, bench: Bench) -> Tuned:
     """Choose a system's setting on validation.
 
     Args:
@@ -225,7 +259,7 @@ def tune(name: str, grid: Grid, bench: Workbench) -> Tuned:
     return replace(again, tried=tuned.tried + again.tried)
 
 
-def _tune(settings: Iterable[Setting], bench: Workbench) -> Tuned:
+def _tune(settings: Iterable[Setting], bench: Bench) -> Tuned:
     """Fit every setting; key points are looked for once for neighbours that want the same."""
     best: Tried | None = None
     tried: list[tuple[Setting, float]] = []

@@ -13,6 +13,7 @@ from twinfolio.params.assessment import CalibrateParams, CompareParams, Evaluate
 from twinfolio.params.classical import ClassicalParams
 from twinfolio.params.data import AugmentParams, SampleParams, SplitParams
 from twinfolio.params.digits import DigitsParams
+from twinfolio.params.judged import JimenezSzaboParams, JudgedParams
 from twinfolio.params.lu_grid import LuGridParams
 from twinfolio.params.oneshot import MaOneshotParams, OmniglotParams
 from twinfolio.params.search import SearchParams
@@ -50,6 +51,8 @@ class Params(Section):
     lu_grid: LuGridParams = LuGridParams()
     omniglot: OmniglotParams = OmniglotParams()
     ma_oneshot: MaOneshotParams = MaOneshotParams()
+    judged: JudgedParams = JudgedParams()
+    jimenez_szabo: JimenezSzaboParams = JimenezSzaboParams()
     trainer: TrainerParams = TrainerParams()
     tracking: TrackingParams = TrackingParams()
 

@@ -60,9 +60,10 @@ class Optimisation(Section):
     """Peak learning rate of the trunk; 0 freezes it."""
     weight_decay: float = Field(default=1e-4, ge=0)
     """AdamW's decoupled weight decay."""
-    schedule: Literal["adamw", "koch"] = "adamw"
-    """``adamw`` with warm-up and cosine fall, or the SGD of Koch et al. and Ma et al., which ``lr`` alone describes:
-    x .99 every 500 steps, momentum .5 + .01 a step up to .9, penalty .01 on kernels of convolutions."""
+    schedule: Literal["adamw", "adam", "koch"] = "adamw"
+    """``adamw`` with warm-up and cosine fall; ``adam`` at constant rates without decay (Jimenez & Szabo); or the SGD of
+    Koch et al. and Ma et al., which ``lr`` alone describes: x .99 every 500 steps, momentum .5 + .01 a step up to .9,
+    penalty .01 on kernels of convolutions."""
     warmup: Share = 0.1
     """Share of all steps over which the rate rises before its cosine fall."""
     patience: Count = 5

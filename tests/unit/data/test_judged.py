@@ -105,3 +105,11 @@ def test_what_is_missing_is_named(folder):
         (folder / "map" / f"{name}.png").unlink()
     with pytest.raises(DataError, match="map: no image"):
         load_judged(folder)
+
+
+def test_images_that_are_left_out_take_their_judgments_with_them(folder):
+    write_npz(folder, sim=SIM, fov=FOV)
+    rest = load_judged(folder).without(["query/a.png", "map/m.png"])
+    assert (rest.queries, rest.maps) == (["query/b.png", "query/c.png"], ["map/k.png", "map/l.png", "map/n.png"])
+    np.testing.assert_array_equal(rest.sim, SIM[1:][:, [0, 1, 3]])
+    np.testing.assert_allclose(rest.fov, FOV[1:][:, [0, 1, 3]], rtol=1e-6)

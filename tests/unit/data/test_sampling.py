@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from twinfolio.data.dealing import Deck, class_schedule, share_out
-from twinfolio.data.sampling import EpisodeBatches, PKBatches, ShardBatches, ShuffledBatches
+from twinfolio.data.sampling import EpisodeBatches, PairBatches, PKBatches, ShardBatches, ShuffledBatches
 from twinfolio.errors import DataError
 
 
@@ -155,3 +155,14 @@ def test_shares_are_disjoint_and_hold_at_least_two(images, world):
     assert len(shares) == world
     assert sorted(np.concatenate(shares)) == list(range(images))
     assert all(len(share) != 1 for share in shares)
+
+
+def test_pairs_are_all_drawn_once_over_all_ranks_queries_before_their_partners():
+    pairs = np.stack([np.arange(10), np.arange(10) + 50], axis=1)
+    drawn = []
+    for rank in range(2):
+        for batch in PairBatches(pairs, 3, seed=0, rank=rank, world=2):
+            first, second = np.split(batch, 2)
+            np.testing.assert_array_equal(second, first + 50)
+            drawn += first.tolist()
+    assert sorted(drawn) == list(range(10))

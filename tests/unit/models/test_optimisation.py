@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from twinfolio.models.optimisation import KochSchedule
+from twinfolio.models.optimisation import ConstantAdam, KochSchedule
 
 
 def net():
@@ -67,3 +67,16 @@ def test_a_resumed_run_goes_on_where_it_was():
     resumed.step()
     assert again.param_groups[0]["momentum"] == pytest.approx(0.81)
     assert resumed.last_epoch == 31
+
+
+def test_constant_adam_never_changes_its_rates_and_lets_nothing_decay():
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 1))
+    schedule = ConstantAdam(lr=0.01, trunk_lr=0.002)
+    optimiser = schedule.optimiser(module, module[0])
+    scheduler = schedule.scheduler(optimiser, 5)
+    for _ in range(5):
+        optimiser.step()
+        scheduler.step()
+    assert type(optimiser) is torch.optim.Adam
+    assert sorted(group["lr"] for group in optimiser.param_groups) == [0.002, 0.01]
+    assert {group["weight_decay"] for group in optimiser.param_groups} == {0.0}

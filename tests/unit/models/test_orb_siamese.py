@@ -34,3 +34,8 @@ def test_the_penalty_is_on_the_first_two_kernels_alone(twin):
     moved = {name for name, parameter in twin.named_parameters() if parameter.grad is not None}
     assert moved == {"tower.0.weight", "tower.2.weight"}
     torch.testing.assert_close(twin.tower[2].weight.grad, 2e-3 * twin.tower[2].weight)
+
+
+def test_it_sees_the_first_key_points_of_an_image_of_bits(twin):
+    bits = torch.rand(3, 1, 5, 256).round()
+    torch.testing.assert_close(twin.embed(bits), twin.embed(bits[:, 0, :2].flatten(1)))

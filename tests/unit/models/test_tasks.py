@@ -6,7 +6,8 @@ from twinfolio.evaluation.oneshot import trial_credit, trial_scores
 from twinfolio.evaluation.trials import draw_trials
 from twinfolio.models import tasks
 from twinfolio.models.heads import build_head
-from twinfolio.models.tasks import OneShotTask, RetrievalTask, head_scores, mean_value
+from twinfolio.models.orb_siamese import OrbSiamese
+from twinfolio.models.tasks import JudgedTask, OneShotTask, RetrievalTask, head_scores, mean_value
 
 PAGES = np.array(["p1", "p2"])
 
@@ -55,3 +56,13 @@ def test_trials_are_scored_by_the_head_in_blocks_as_they_are_one_by_one(kind, sh
     assert task.groups.tolist() == trials.queries.astype(str).tolist()
     halves = draw_trials(labels, np.repeat(["a", "b"], 30), np.arange(60), ways=5, per_family=2, seed=0)
     assert OneShotTask(halves).groups.tolist() == ["a", "a", "b", "b"]
+
+
+def test_judged_pairs_are_valued_by_their_squared_error():
+    torch.manual_seed(0)
+    twin, images = OrbSiamese(1).eval(), torch.rand(4, 10)
+    pairs, targets = np.array([[0, 2], [1, 3], [0, 3]]), np.array([1.0, 0.0, 0.4], np.float32)
+    values = JudgedTask(pairs, targets, np.array(["a", "b", "a"])).values(twin, [images])
+    for value, (a, b), target in zip(values, pairs, targets, strict=True):
+        said = float(twin.paired(images[a : a + 1], images[b : b + 1]).detach())
+        assert value == pytest.approx(1 - (said - target) ** 2, abs=1e-6)

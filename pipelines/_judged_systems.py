@@ -26,6 +26,6 @@ def contenders(stage: Stage, judged: JudgedSet) -> list[Contender]:
     settings: dict[str, Any] = params.classical.model_dump(exclude={"systems", "workers"})
     grid = Grid(**settings | {"enlarge": [params.judged.enlarge]})
     bench = JudgedBench(judged, params.classical.workers or cpu_count(), KEYPOINTS)
-    found += [tuned_contender(tune(name, grid, bench), judged) for name in dict.fromkeys(params.classical.systems)]
+    found += [tuned_contender(tune(name, grid, bench), bench) for name in dict.fromkeys(params.classical.systems)]
     frozen = frozen_trunk(params.classify.trunk, params.classify.weights, 3, device, params.classify.trunk_options)
     return [*found, Contender(frozen, images), Contender(colour_system(root=True), images)]

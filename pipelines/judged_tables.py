@@ -8,7 +8,7 @@ from _judged import ABOUT, SET
 from _judged_systems import TWINS, contenders
 from _stage import Stage, run_stage
 from _test_use import count_use, uses_so_far
-from twinfolio.assessment.judged import judged_test, mean_ap, scores_of
+from twinfolio.assessment.judged import embed_maps, judged_test, mean_ap, scores_of
 from twinfolio.data.judged_set import open_judged_set
 from twinfolio.reporting.jimenez_szabo import write_judged
 from twinfolio.reporting.jimenez_szabo_tables import Answered
@@ -17,18 +17,19 @@ from twinfolio.reporting.tables import read_json, write_metrics
 
 def main(stage: Stage) -> None:
     judged, about = open_judged_set(SET), read_json(ABOUT)
-    found = contenders(stage, judged)
-    val = {one.system.name: mean_ap(scores_of(one, judged, "val"), judged.sim[judged.queries("val")]) for one in found}
+    found = {one.system.name: one for one in contenders(stage, judged)}
+    archive = {name: embed_maps(one, judged) for name, one in found.items()}
+    sim = judged.sim[judged.queries("val")]
+    val = {name: mean_ap(scores_of(one, judged, "val", archive[name]), sim) for name, one in found.items()}
     answers = stage.work_dir / "answers"
     if not answers.exists():  # counted before the first answer; a killed stage opens test no second time
         count_use(stage, about["data_hash"])
         answers.mkdir()
     said: dict[str, Answered] = {}
-    for one in found:
-        name = one.system.name
+    for name, one in found.items():
         kept = answers / f"{name}.npy"
         if not kept.exists():
-            np.save(kept, scores_of(one, judged, "test"))
+            np.save(kept, scores_of(one, judged, "test", archive[name]))
         said[name] = Answered(np.load(kept), val[name], one.target, one.setting, one.system.pretrained)
     images = judged.images.images
     pictures = (np.asarray(images[judged.queries("test")]), np.asarray(images[judged.maps]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -106,14 +106,15 @@ class JudgedBench:
         return Tried(setting, encoder, recipe, vectors, val_map)
 
 
-def tuned_contender(tuned: Tuned, judged: JudgedSet) -> Contender:
+def tuned_contender(tuned: Tuned, bench: JudgedBench) -> Contender:
     """A classical system as validation has set it."""
     best = tuned.best
+    encoder = replace(best.encoder, workers=bench.workers, cache=bench.cache)
     spec, matched = best.setting.spec, best.setting.matched
     said = "" if spec.extractor is None else f"{spec.words} words"
     if matched is not None:
         said += f", first {matched.candidates} by matches x {matched.weight:g}"
-    return Contender(classical_system(best.encoder, best.recipe), judged.images.images, None, said)
+    return Contender(classical_system(encoder, best.recipe), bench.judged.images.images, None, said)
 
 
 def twin_contender(name: str, folder: Path, store: Store, target: str, device: str = "cpu") -> Contender:
@@ -150,20 +151,26 @@ def twin_contender(name: str, folder: Path, store: Store, target: str, device: s
     return Contender(System(name, embed_images, scores, pretrained=twin.pretrained), store.images, target)
 
 
-def scores_of(contender: Contender, judged: JudgedSet, split: str) -> Floats:
+def embed_maps(contender: Contender, judged: JudgedSet) -> np.ndarray:
+    """Rows (M, D) of the archive.
+
+    Args:
+        contender: The system.
+        judged: The set.
+    """
+    return _embed(contender, judged.maps, "maps")
+
+
+def scores_of(contender: Contender, judged: JudgedSet, split: str, maps: np.ndarray) -> Floats:
     """Scores (q, M) of a split's queries with every map of the archive.
 
     Args:
         contender: The system.
         judged: The set.
         split: Which queries.
+        maps: See ``embed_maps``.
     """
-    system, sides = contender.system, (judged.queries(split), judged.maps)
-    vectors = [
-        embed(system.embed, _chosen(contender.images, rows), BATCH, f"{system.name} {side}")
-        for side, rows in zip((split, "maps"), sides, strict=True)
-    ]
-    return rank_maps(system, *vectors)
+    return rank_maps(contender.system, _embed(contender, judged.queries(split), split), maps)
 
 
 def rank_maps(system: System, queries: np.ndarray, maps: np.ndarray) -> Floats:
@@ -195,6 +202,11 @@ def judged_test(judged: JudgedSet, resamples: int) -> JudgedTest:
 def mean_ap(scores: Floats, sim: NDArray[np.bool_]) -> float:
     """Mean over queries of the average precision of their rankings."""
     return judged_ranking(scores, sim, ks=(1,)).metrics.means()["mAP"]
+
+
+def _embed(contender: Contender, rows: NDArray[np.int64], part: str) -> np.ndarray:
+    system = contender.system
+    return embed(system.embed, _chosen(contender.images, rows), BATCH, f"{system.name} {part}")
 
 
 def _chosen(images: np.ndarray, rows: np.ndarray) -> np.ndarray:

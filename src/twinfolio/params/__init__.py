@@ -65,3 +65,12 @@ class Params(Section):
                     f"{name}.augmentation.crop = {crop} is above augment.store.size = {self.augment.store.size}"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _key_points_are_kept(self) -> Self:
+        for name in self.jimenez_szabo.trainings:
+            seen = name.split("-")[0].removeprefix("orb")
+            if seen.isdigit() and int(seen) > self.judged.key_points:
+                kept = self.judged.key_points
+                raise ValueError(f"jimenez_szabo.trainings = {name} sees more than judged.key_points = {kept}")
+        return self

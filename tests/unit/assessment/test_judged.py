@@ -9,6 +9,7 @@ from twinfolio.assessment import judged as assessed
 from twinfolio.assessment.judged import (
     Contender,
     JudgedBench,
+    embed_maps,
     judged_test,
     mean_ap,
     scores_of,
@@ -40,8 +41,9 @@ def textured(tmp_path_factory, judged):
 
 def test_streets_are_told_apart_by_their_colours(judged):
     contender = Contender(colour_system(root=True), judged.images.images)
+    maps = embed_maps(contender, judged)
     for split in ("val", "test"):
-        scores, sim = scores_of(contender, judged, split), judged.sim[judged.queries(split)]
+        scores, sim = scores_of(contender, judged, split, maps), judged.sim[judged.queries(split)]
         assert scores.shape == sim.shape
         assert mean_ap(scores, sim) > 0.5  # chance is about .05
 
@@ -61,11 +63,14 @@ def test_nothing_is_fitted_on_what_is_held_out(textured, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["vlad_rootsift", "vlad_orb_matched", "phash"])
-def test_a_tuned_system_ranks_validation_as_it_was_chosen_by(name, textured):
+def test_a_tuned_system_ranks_validation_as_it_was_chosen_by(name, textured, tmp_path):
     grid = Grid(vlad_words=(4, 8), enlarge=(2.0,), weights=(0.1, 0.2), candidates=10, matched=50)
-    tuned = tune(name, grid, JudgedBench(textured))
-    contender = tuned_contender(tuned, textured)
-    own = mean_ap(scores_of(contender, textured, "val"), textured.sim[textured.queries("val")])
+    bench = JudgedBench(textured, cache=tmp_path / "points.sqlite")
+    tuned = tune(name, grid, bench)
+    contender = tuned_contender(tuned, bench)
+    own = mean_ap(
+        scores_of(contender, textured, "val", embed_maps(contender, textured)), textured.sim[textured.queries("val")]
+    )
     assert own == pytest.approx(tuned.best.val_map, abs=1e-6)
     assert tuned.best.val_map == max(value for _, value in tuned.tried)
     assert ("matches x" in contender.setting) == name.endswith("_matched")
@@ -76,7 +81,7 @@ def test_a_twin_scores_as_it_says(judged, tmp_path):
     twin = OrbSiamese(2).eval()
     save_twin(tmp_path, twin)
     contender = twin_contender("orb2-sim-0", tmp_path, judged.bits, "sim")
-    scores = scores_of(contender, judged, "test")
+    scores = scores_of(contender, judged, "test", embed_maps(contender, judged))
     bits = torch.from_numpy(judged.bits.images[:].astype(np.float32)).reshape(-1, 1, BITS, 256) / 255
     with torch.inference_mode():
         expected = twin(bits[judged.queries("test")[:1]], bits[judged.maps[7:8]])

@@ -1,0 +1,62 @@
+"""The study of judged images on a few made-up streets: one command, twins, tables; nothing trained or opened twice."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+
+from tests.pipeline.clones import run
+from tests.unit.pipelines.test_jimenez_szabo import TINY
+
+pytestmark = pytest.mark.slow
+
+SETTINGS = [f"{key}={json.dumps(value)}" for key, value in TINY.items()]
+TRAININGS = TINY["jimenez_szabo.trainings"]
+
+
+def reproduce(clone, *changes, check=True):
+    study = ("--study", "jimenez_szabo", "--name", "tiny")
+    done = run("python", "pipelines/repro.py", *study, "--set", *SETTINGS, *changes, cwd=clone, check=check)
+    return re.findall(r"Running stage '(\S+)'", done.stdout), done
+
+
+@pytest.fixture(scope="module")
+def studied(new_clone):
+    clone = new_clone("judged")
+    stages, done = reproduce(clone)
+    return clone, stages, done.stdout
+
+
+def test_one_command_trains_every_twin_and_opens_test_last(studied):
+    clone, stages, printed = studied
+    assert (stages[0], stages[-1]) == ("judged", "judged_tables")
+    assert sorted(stages[1:-1]) == sorted(f"judged_pairs@{name}" for name in TRAININGS)
+    reports = clone / "workspaces" / "tiny" / "reports"
+    assert str(reports / "judged_tables" / "report.html") in printed
+    assert set(TRAININGS) < set(pd.read_csv(reports / "judged_tables" / "systems.csv")["system"])
+    assert len((reports / "test_uses.csv").read_text().splitlines()) == 2
+
+
+def test_another_twin_is_trained_alone_and_counted_as_another_opening(studied):
+    clone, _, _ = studied
+    assert reproduce(clone)[0] == []
+    stages, _ = reproduce(clone, f"jimenez_szabo.trainings=[{','.join((*TRAININGS, 'orb4-fov-0'))}]")
+    assert stages == ["judged_pairs@orb4-fov-0", "judged_tables"]
+    assert len((clone / "workspaces" / "tiny" / "reports" / "test_uses.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("judged.source=nowhere", "nowhere/query: no such folder"),
+        ("judged.drawn.streets=2", "places leave none for train"),
+        ("jimenez_szabo.trainings=[orb10-sim]", "TWIN-TARGET-SEED"),
+    ],
+)
+def test_bad_input_is_one_line(studied, change, said):
+    _, done = reproduce(studied[0], change, check=False)
+    assert done.returncode != 0
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if said in line]
+    assert len(lines) == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

@@ -31,6 +31,8 @@ SECTIONS = {
     "judged": ("judged",),
     "judged_pairs": ("jimenez_szabo", "siamese", "trainer"),
     "judged_tables": ("jimenez_szabo", "judged", "classical", "classify", "trainer"),
+    "mtasher": ("mtasher_msad", "compare", "classical", "classify", "trainer"),
+    "mtasher_test": ("mtasher_msad", "evaluate", "classical", "classify", "trainer"),
     "search": tuple(name for name in Params.model_fields if name not in ("sample", "tracking")),
     "search_verdict": tuple(name for name in Params.model_fields if name not in ("sample", "tracking")),
 }

@@ -15,6 +15,7 @@ from twinfolio.params.data import AugmentParams, SampleParams, SplitParams
 from twinfolio.params.digits import DigitsParams
 from twinfolio.params.judged import JimenezSzaboParams, JudgedParams
 from twinfolio.params.lu_grid import LuGridParams
+from twinfolio.params.mtasher_msad import MtasherMsadParams
 from twinfolio.params.oneshot import MaOneshotParams, OmniglotParams
 from twinfolio.params.search import SearchParams
 from twinfolio.params.section import Section
@@ -53,6 +54,7 @@ class Params(Section):
     ma_oneshot: MaOneshotParams = MaOneshotParams()
     judged: JudgedParams = JudgedParams()
     jimenez_szabo: JimenezSzaboParams = JimenezSzaboParams()
+    mtasher_msad: MtasherMsadParams = MtasherMsadParams()
     trainer: TrainerParams = TrainerParams()
     tracking: TrackingParams = TrackingParams()
 

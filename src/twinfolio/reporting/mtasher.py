@@ -1,0 +1,262 @@
+"""The report of ``studies/mtasher_msad``: nets against SIFT, SURF, ORB and hashes, the paper's table beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from twinfolio.assessment.planted import Planted
+from twinfolio.assessment.rivals import Choices, Outcome
+from twinfolio.assessment.scene import Scene
+from twinfolio.assessment.search_cost import SearchCost
+from twinfolio.reporting.evaluation_tables import ENDS
+from twinfolio.reporting.lu import holm
+from twinfolio.reporting.mtasher_paper import NOTES
+from twinfolio.reporting.mtasher_tables import (
+    PLANTED,
+    RETRIEVED,
+    VERIFIED,
+    cost_table,
+    kind_table,
+    paper_table,
+    study_metrics,
+    system_table,
+)
+from twinfolio.reporting.plots import interval_panels, plot_intervals
+from twinfolio.reporting.report import Chapter, Headline, brief, chance, headline, write_report
+from twinfolio.reporting.sheet import SheetCell, write_sheet
+from twinfolio.reporting.tables import write_metrics, write_table
+
+SHEET_ROWS = 5
+"""Originals on the sheet of copies."""
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """How the numbers came about.
+
+    Attributes:
+        trunk: Of the nets.
+        size: Of the store's rows, in pixels.
+        protocol: Of the split.
+        uses: How often test was scored.
+        tuned: Name of the fine-tuned net.
+    """
+
+    trunk: str
+    size: int
+    protocol: str
+    uses: int
+    tuned: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that the page shows (attributes as the arguments of ``write_study``)."""
+
+    outcomes: Mapping[str, Outcome]
+    planted: Planted
+    scene: Scene
+    choices: Choices
+    tests: pd.DataFrame
+    circumstances: Circumstances
+
+    @property
+    def headlined(self) -> list[str]:
+        """The fine-tuned net, and the classical systems that validation found best."""
+        best = (self.choices.best_retrieval, self.choices.best_planted)
+        return list(dict.fromkeys((self.circumstances.tuned, *best)))
+
+
+def write_study(
+    outcomes: Mapping[str, Outcome],
+    planted: Planted,
+    scene: Scene,
+    choices: Choices,
+    tests: pd.DataFrame,
+    costs: Mapping[str, SearchCost],
+    circumstances: Circumstances,
+    report_dir: Path,
+) -> None:
+    """Write ``report.html``, ``figures``, ``metrics.json`` and the tables; ``times.csv`` is no result of a seed.
+
+    Args:
+        outcomes: System -> what it did on test.
+        planted: The copies of test images.
+        scene: Test.
+        choices: What validation chose.
+        tests: See ``rivals.contrasts``.
+        costs: System -> cost.
+        circumstances: How the numbers came about.
+        report_dir: The stage's.
+    """
+    tests = tests.assign(p_holm=holm(tests["p"].to_numpy(np.float64)))
+    study = Study(outcomes, planted, scene, choices, tests, circumstances)
+    systems, found, first = (
+        system_table(outcomes),
+        kind_table(outcomes, "recall"),
+        kind_table(outcomes, "recall@1"),
+    )
+    by_kind = pd.concat([found.assign(measure="recall"), first.assign(measure="recall@1")])
+    files = {"systems": systems, "planted": by_kind, "tests": tests, "paper": paper_table(outcomes)}
+    for name, table in {**files, "times": cost_table(costs)}.items():
+        write_table(report_dir / f"{name}.csv", table)
+    judged = {name: one.judgement for name, one in outcomes.items()}
+    metrics = study_metrics("test", judged, {name: one.planted_values for name, one in outcomes.items()})
+    metrics |= {f"test/{name}/bytes_per_image": cost.bytes_per_image for name, cost in costs.items()}
+    write_metrics(report_dir / "metrics.json", metrics)
+    _write_figures(study, systems, report_dir / "figures")
+    chapters = [
+        _paper_chapter(files["paper"]),
+        _systems_chapter(study, systems, report_dir / "figures" / "systems.png"),
+        _planted_chapter(study, systems, [found, first], report_dir / "figures" / "copies.png"),
+        _tests_chapter(study),
+        _cost_chapter(cost_table(costs)),
+    ]
+    write_report(report_dir / "report.html", "Nets against classical descriptors", _subtitle(study), _heads(study),
+                 chapters)  # fmt: skip
+
+
+def _write_figures(study: Study, systems: pd.DataFrame, folder: Path) -> None:
+    panels = {"retrieval mAP": "mAP", "verification F1": "f1", "F1 over planted copies": "planted_f1"}
+    intervals = interval_panels(systems.set_index("system"), panels)
+    plot_intervals(folder / "systems.png", intervals, study.circumstances.tuned)
+    write_sheet(folder / "copies.png", _sheet(study))
+
+
+def _sheet(study: Study) -> list[list[SheetCell]]:
+    """Originals with their copies, those first of which the fine-tuned net finds fewest."""
+    planted, names = study.planted, study.headlined
+    found = {name: study.outcomes[name].planted.found(study.outcomes[name].threshold) for name in names}
+    originals = list(dict.fromkeys(planted.originals.tolist()))
+    missed = {one: int((~found[names[0]])[planted.originals == one].sum()) for one in originals}
+    rows = []
+    store, queries = study.scene.stores["test"], study.scene.queries
+    for original in sorted(originals, key=lambda one: -missed[one])[:SHEET_ROWS]:
+        row = queries.first_row(int(np.flatnonzero(queries.items.ids == original)[0]))
+        cells = [SheetCell(np.asarray(store.images[row]), f"{original}\noriginal", None)]
+        for copy in np.flatnonzero(planted.originals == original):
+            others = " ".join(f"{name} {'yes' if found[name][copy] else 'no'}" for name in names[1:])
+            caption = f"{planted.kinds[copy]}\n{others}"
+            image = planted.images[planted.copies.first_row(int(copy))]
+            cells.append(SheetCell(image, caption, bool(found[names[0]][copy])))
+        rows.append(cells)
+    return rows
+
+
+def _subtitle(study: Study) -> str:
+    how, scene = study.circumstances, study.scene
+    return (
+        f"{len(scene.queries)} test images of {len(np.unique(scene.queries.items.labels))} classes against "
+        f"{len(scene.gallery)}; {how.trunk}, {how.size} px, split: {how.protocol}; thresholds and the best classical "
+        f"system from validation; test scored {how.uses} x."
+    )
+
+
+def _heads(study: Study) -> list[Headline]:
+    choices, tuned = study.choices, study.circumstances.tuned
+    heads = []
+    for name in dict.fromkeys((tuned, choices.best_retrieval)):
+        values = study.outcomes[name].judgement.retrieval_values
+        heads.append(headline(f"{name}: retrieval mAP", *(values[f"mAP{end}"] for end in ENDS)))
+    for name in dict.fromkeys((tuned, choices.best_planted)):
+        values = study.outcomes[name].planted_values
+        heads.append(headline(f"{name}: F1, planted copies", *(values[f"f1{end}"] for end in ENDS)))
+    return heads
+
+
+def _paper_chapter(table: pd.DataFrame) -> Chapter:
+    return Chapter(
+        "The paper's table beside ours",
+        [
+            "Of the paper's rows, F1, the share of positives and the accuracy of always saying no follow from the "
+            "printed accuracy, precision and recall. Ours are of two lists of pairs, the same for all systems: as many "
+            "pairs of one class as of two, and every planted copy with every image of its gallery."
+        ],
+        NOTES,
+        [("Other images than the paper's, which names none: no row of ours is to equal one of its rows", table)],
+    )
+
+
+def _systems_chapter(study: Study, systems: pd.DataFrame, figure: Path) -> Chapter:
+    nets = {name: one.judgement.pretrained for name, one in study.outcomes.items()}
+    random = [f"{name}: pretrained: false, its trunk started from random weights" for name, of in nets.items()
+              if of is False]  # fmt: skip
+    verified = _columns(systems, ["pretrained", *VERIFIED], ["always_no", "prevalence"])
+    return Chapter(
+        "Same class or not: verification and retrieval",
+        [
+            "Pairs are of a test image with an image of train or validation, never of one group or duplicate cluster; "
+            "the threshold maximises F1 on validation. always_no is the accuracy of calling no pair similar. Intervals "
+            "draw groups."
+        ],
+        random,
+        [("Verification", brief(verified)), ("Retrieval", brief(_columns(systems, [*RETRIEVED])))],
+        [("Values with their intervals", figure)],
+    )
+
+
+def _planted_chapter(study: Study, systems: pd.DataFrame, kinds: Sequence[pd.DataFrame], figure: Path) -> Chapter:
+    values, names = study.outcomes[study.circumstances.tuned].planted_values, study.headlined
+    table = _columns(systems, [f"planted_{name}" for name in PLANTED], ["planted_always_no"])
+    table.columns = table.columns.str.removeprefix("planted_")
+    others = f"; below each, whether {' and '.join(names[1:])} does" if names[1:] else ""
+    return Chapter(
+        "The same image or not: planted near-duplicates",
+        [
+            f"{int(values['n_copies'])} copies of test images (resized to 70 % and back, cropped to 90 %, JPEG "
+            "quality 30, rotated by 3 degrees, faded) look for their originals among "
+            f"{int(values['n_gallery'])} images of train and test. One pair in {1 / values['prevalence']:,.0f} is "
+            "right. The threshold maximises F1 over copies of validation images. recall@1: the original comes first; "
+            "a tie of n counts 1 / n."
+        ],
+        tables=[
+            ("All kinds", brief(table)),
+            ("Recall at the threshold, by kind", brief(kinds[0])),
+            ("Original in the first place, by kind", brief(kinds[1])),
+        ],
+        figures=[(f"Green: {names[0]} finds the original at its threshold{others}. Hardest first.", figure)],
+    )
+
+
+def _tests_chapter(study: Study) -> Chapter:
+    return Chapter(
+        "Which differences are beyond chance",
+        [_verdict(study.tests)],
+        tables=[("Paired, whole groups drawn and exchanged; p_holm corrects for all rows", brief(study.tests))],
+    )
+
+
+def _verdict(tests: pd.DataFrame) -> str:
+    """What stands after Holm's correction, in a sentence or two."""
+    really = tests[tests["p_holm"] < 0.05]
+    if really.empty:
+        return "No difference is beyond chance (Holm at 5 %)."
+    said = [
+        f"{row['a']} {'above' if row['difference'] > 0 else 'below'} {row['b']} in {row['measure']} by "
+        f"{abs(row['difference']):.3f} ({chance(row['p_holm'])})"
+        for row in really.to_dict("records")
+    ]
+    return f"Beyond chance (Holm at 5 %): {'; '.join(said)}."
+
+
+def _cost_chapter(table: pd.DataFrame) -> Chapter:
+    return Chapter(
+        "What it costs",
+        [
+            "Measured one after another in one process: extraction from pixels to vector in a batch of images, "
+            "without a cache; a query from its vector to ten answers. Bytes are those of the float32 vectors that are "
+            "searched; the 64 bits of a hash would pack into 8 bytes."
+        ],
+        tables=[("", table)],
+    )
+
+
+def _columns(table: pd.DataFrame, with_interval: Sequence[str], others: Sequence[str] = ()) -> pd.DataFrame:
+    """Some columns with their intervals, after the system's name."""
+    wanted = [f"{name}{end}" for name in with_interval for end in ENDS if f"{name}{end}" in table]
+    return table[["system", *wanted, *others]].copy()

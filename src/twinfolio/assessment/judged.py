@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from twinfolio.assessment.classical import classical_system
 from twinfolio.assessment.embeddings import BATCH, Chosen
+from twinfolio.assessment.fitting import Features, Words, fit_encoder, look
 from twinfolio.assessment.systems import System
-from twinfolio.assessment.tuning import Features, Setting, Tried, Tuned, fit_encoder, look
+from twinfolio.assessment.tuning import Setting, Tried, Tuned
 from twinfolio.data.judged_set import JudgedSet
 from twinfolio.data.store import Store
 from twinfolio.descriptors.encoder import EncoderSpec
@@ -80,11 +81,13 @@ class JudgedBench:
         judged: The set; its test queries are not looked at.
         workers: Processes that look for key points.
         cache: SQLite file of key points.
+        words: Those found so far.
     """
 
     judged: JudgedSet
     workers: int = 1
     cache: Path | None = None
+    words: Words = field(default_factory=dict)
 
     @property
     def images(self) -> dict[str, np.ndarray]:
@@ -98,7 +101,7 @@ class JudgedBench:
 
     def fit(self, setting: Setting, features: Features) -> Tried:
         """Fit a setting, and rank the maps for validation queries by it."""
-        encoder, vectors = fit_encoder(setting.spec, self.images, features)
+        encoder, vectors = fit_encoder(setting.spec, self.images, features, self.words)
         recipe = setting.recipe(vectors["train"])
         scores = rank_maps(classical_system(encoder, recipe), vectors["val"], vectors["maps"])
         val_map = mean_ap(scores, self.judged.sim[self.judged.queries("val")])

@@ -13,19 +13,17 @@ import numpy as np
 
 from twinfolio.assessment.classical import classical_system
 from twinfolio.assessment.embeddings import GALLERY, Chosen
+from twinfolio.assessment.fitting import Features, Words, fit_encoder, look
 from twinfolio.assessment.images import ImageSet, originals
 from twinfolio.assessment.systems import system_scores
 from twinfolio.data.store import Store
 from twinfolio.descriptors.encoder import Distance, Encoder, EncoderSpec, spec_named
-from twinfolio.descriptors.local import LocalFeatures
 from twinfolio.evaluation.retrieval_protocol import retrieval_protocol
 from twinfolio.retrieval.matched import Matched
 from twinfolio.retrieval.recipe import Recipe
 from twinfolio.retrieval.whitening import fit_whitening
 
 logger = logging.getLogger(__name__)
-
-Features = dict[str, LocalFeatures]
 
 
 @dataclass(frozen=True)
@@ -173,12 +171,14 @@ class Workbench:
         parts: Split -> its original images.
         workers: Processes.
         cache: SQLite file of key points.
+        words: Those found so far.
     """
 
     images: dict[str, np.ndarray]
     parts: dict[str, ImageSet]
     workers: int = 1
     cache: Path | None = None
+    words: Words = field(default_factory=dict)
 
     def features(self, spec: EncoderSpec) -> Features:
         """Key points of both splits."""
@@ -186,7 +186,7 @@ class Workbench:
 
     def fit(self, setting: Setting, features: Features) -> Tried:
         """Fit a setting on train, and judge validation in train by it; a hash needs no key points."""
-        encoder, vectors = fit_encoder(setting.spec, self.images, features)
+        encoder, vectors = fit_encoder(setting.spec, self.images, features, self.words)
         recipe = setting.recipe(vectors["train"])
         system, queries, train = classical_system(encoder, recipe), self.parts["val"], self.parts["train"]
         scores = system_scores(system, vectors["val"], queries, vectors["train"], train)
@@ -194,36 +194,6 @@ class Workbench:
         val_map = float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
         logger.info("%s, %s: validation mAP %.4f", setting.spec.name, setting.said, val_map)
         return Tried(setting, encoder, recipe, vectors, val_map)
-
-
-def look(spec: EncoderSpec, images: dict[str, np.ndarray], workers: int, cache: Path | None) -> Features:
-    """Key points of each part.
-
-    Args:
-        spec: Says which.
-        images: Part -> uint8 (N, H, W, C).
-        workers: Processes.
-        cache: SQLite file of key points; None keeps none.
-    """
-    encoder = Encoder(spec, workers=workers, cache=cache)
-    return {part: encoder.features(of, f"{spec.descriptor} {part}") for part, of in images.items()}
-
-
-def fit_encoder(
-    spec: EncoderSpec, images: dict[str, np.ndarray], features: Features
-) -> tuple[Encoder, dict[str, np.ndarray]]:
-    """An encoder fitted on the part ``train``, and the vectors of each part; a hash needs no key points.
-
-    Args:
-        spec: How images become vectors.
-        images: Part -> uint8 (N, H, W, C).
-        features: Part -> its key points.
-    """
-    if spec.extractor is None:
-        encoder = Encoder(spec)
-        return encoder, {part: encoder(of) for part, of in images.items()}
-    encoder = Encoder(spec).fit_features(features["train"])
-    return encoder, {part: encoder.encode(of) for part, of in features.items()}
 
 
 def open_workbench(store_root: Path, workers: int = 1, cache: Path | None = None) -> Workbench:

@@ -96,11 +96,8 @@ def write_study(
     """
     tests = tests.assign(p_holm=holm(tests["p"].to_numpy(np.float64)))
     study = Study(outcomes, planted, scene, choices, tests, circumstances)
-    systems, found, first = (
-        system_table(outcomes),
-        kind_table(outcomes, "recall"),
-        kind_table(outcomes, "recall@1"),
-    )
+    systems = system_table(outcomes)
+    found, first = (kind_table(outcomes, measure) for measure in ("recall", "recall@1"))
     by_kind = pd.concat([found.assign(measure="recall"), first.assign(measure="recall@1")])
     files = {"systems": systems, "planted": by_kind, "tests": tests, "paper": paper_table(outcomes)}
     for name, table in {**files, "times": cost_table(costs)}.items():
@@ -224,10 +221,11 @@ def _planted_chapter(study: Study, systems: pd.DataFrame, kinds: Sequence[pd.Dat
 
 
 def _tests_chapter(study: Study) -> Chapter:
+    shown = study.tests.assign(p=study.tests["p_holm"]).drop(columns="p_holm")
     return Chapter(
         "Which differences are beyond chance",
         [_verdict(study.tests)],
-        tables=[("Paired, whole groups drawn and exchanged; p_holm corrects for all rows", brief(study.tests))],
+        tables=[("Paired, whole groups drawn and exchanged; p by permutation, corrected for all rows", brief(shown))],
     )
 
 

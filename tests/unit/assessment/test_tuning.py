@@ -101,3 +101,37 @@ def test_systems_that_are_not_known_and_too_many_words_are_one_line(bench):
         tune("bow_sift", SMALL, bench)
     with pytest.raises(DataError, match=r"100000 visual words from .* key points"):
         tune("bow_orb", Grid(bow_words=(100_000,)), bench)
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Vocabularies found, by their number of words."""
+    found, fit = [], Vocabulary.fit
+
+    def counted(features, words, seed=0):
+        found.append(words)
+        return fit(features, words, seed)
+
+    monkeypatch.setattr(Vocabulary, "fit", counted)
+    return found
+
+
+def test_words_are_found_once_for_all_settings_that_share_them(streets, fits):
+    grid = Grid(bow_words=(4, 8), bow_distances=("l1", "cosine"), vlad_words=(4,), weights=(0.1, 0.2), matched=20)
+    bench = open_workbench(streets)
+    for name in ("bow_rootsift", "bow_rootsift_matched", "vlad_rootsift"):
+        tune(name, grid, bench)
+    assert fits == [4, 8]
+
+
+def test_key_points_looked_for_otherwise_have_words_of_their_own(streets, fits):
+    tune("bow_rootsift", Grid(enlarge=(1.0, 2.0), bow_words=(4,)), open_workbench(streets))
+    assert fits == [4, 4]
+
+
+def test_shared_words_give_the_vectors_of_words_found_alone(streets):
+    grid = Grid(bow_words=(4,), bow_distances=("l1",), vlad_words=(4,))
+    bench = open_workbench(streets)
+    tune("vlad_rootsift", grid, bench)
+    shared, alone = (tune("bow_rootsift", grid, one).best for one in (bench, open_workbench(streets)))
+    np.testing.assert_array_equal(shared.vectors["val"], alone.vectors["val"])

@@ -105,7 +105,7 @@ class JudgedBench:
         recipe = setting.recipe(vectors["train"])
         scores = rank_maps(classical_system(encoder, recipe), vectors["val"], vectors["maps"])
         val_map = mean_ap(scores, self.judged.sim[self.judged.queries("val")])
-        logger.info("%s: %s: validation mAP %.4f", setting.spec.name, setting, val_map)
+        logger.info("%s, %s: validation mAP %.4f", setting.spec.name, setting.said, val_map)
         return Tried(setting, encoder, recipe, vectors, val_map)
 
 

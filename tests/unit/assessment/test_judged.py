@@ -51,9 +51,9 @@ def test_streets_are_told_apart_by_their_colours(judged):
 def test_nothing_is_fitted_on_what_is_held_out(textured, monkeypatch):
     seen = {}
 
-    def spy(spec, images, features):
+    def spy(spec, images, features, words):
         seen.update({part: np.asarray(of[:]) for part, of in images.items()})
-        return fit(spec, images, features)
+        return fit(spec, images, features, words)
 
     fit = assessed.fit_encoder
     monkeypatch.setattr(assessed, "fit_encoder", spy)

@@ -64,7 +64,7 @@ def test_test_is_judged_by_validations_thresholds(tested, validated):
 
 
 def test_copies_are_of_test_and_look_among_train_and_test(tested):
-    scene, outcomes, _ = tested
+    scene, outcomes, planted = tested
     assert set(planted.originals) <= set(scene.queries.items.ids)
     assert len(planted.kinds) == 6 * 5
     values = outcomes["cosine"].planted_values

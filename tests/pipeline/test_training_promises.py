@@ -8,18 +8,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.data.judged_streets import write_streets
 from tests.unit.training.tiny_store import write_store
 
 pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).with_name("train_once.py")
-NAMES = {"classifier": "val/classification/macro_f1", "siamese": "val/retrieval/mAP"}
+NAMES = {
+    "classifier": "val/classification/macro_f1",
+    "siamese": "val/retrieval/mAP",
+    "pairs": "val/judged/closeness",
+}
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def stores(tmp_path_factory):
+    root = tmp_path_factory.mktemp("promises")
     # 15 validation images: two devices cannot share them evenly
-    return write_store(tmp_path_factory.mktemp("promises") / "store", train=9, val=5, classes=3)
+    store = write_store(root / "store", train=9, val=5, classes=3)
+    return {"classifier": store, "siamese": store, "pairs": write_streets(root / "judged")}
 
 
 def start(job, store, folder, devices=1, pause=0.0):
@@ -37,8 +44,8 @@ def finish(process, folder):
 
 
 @pytest.mark.parametrize("job", NAMES)
-def test_two_processes_train_validate_every_image_once_and_write_once(job, store, tmp_path):
-    metrics, history = finish(start(job, store, tmp_path, devices=2), tmp_path)
+def test_two_processes_train_validate_every_image_once_and_write_once(job, stores, tmp_path):
+    metrics, history = finish(start(job, stores[job], tmp_path, devices=2), tmp_path)
     assert metrics["epochs_run"] == 3
     # the gathered validation of two devices equals the fresh one on one device: no image twice, none left out
     best = history["epoch"].index(metrics["best_epoch"])
@@ -47,7 +54,8 @@ def test_two_processes_train_validate_every_image_once_and_write_once(job, store
 
 
 @pytest.mark.parametrize("job", NAMES)
-def test_kill_9_and_resume_end_with_the_numbers_of_an_unkilled_run(job, store, tmp_path):
+def test_kill_9_and_resume_end_with_the_numbers_of_an_unkilled_run(job, stores, tmp_path):
+    store = stores[job]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     expected = finish(start(job, store, whole), whole)
     process = start(job, store, killed, pause=0.5)

@@ -10,7 +10,9 @@ import torch
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[2] / "src")]
 
+from tests.unit.training.test_pairs import train as train_judged  # noqa: E402
 from tests.unit.training.test_training import CLASSIFIER, SIAMESE, recipe  # noqa: E402
+from twinfolio.data.judged_set import open_judged_set  # noqa: E402
 from twinfolio.models.learner import Learner  # noqa: E402
 from twinfolio.training.classify import train_classifier  # noqa: E402
 from twinfolio.training.siamese import train_siamese  # noqa: E402
@@ -26,10 +28,12 @@ def main(job, store, work_dir, out, devices, pause="0"):
         seed_step(self, batch, batch_idx)
 
     Learner.on_train_batch_start = slow_step
-    settings = recipe(Path(work_dir), epochs=3)
-    settings = dataclasses.replace(settings, hardware=Hardware(accelerator="cpu", devices=int(devices)))
-    train, spec = {"classifier": (train_classifier, CLASSIFIER), "siamese": (train_siamese, SIAMESE)}[job]
-    trained = train(Path(store), spec, settings)
+    hardware = Hardware(accelerator="cpu", devices=int(devices))
+    if job == "pairs":
+        trained = train_judged(open_judged_set(Path(store)), "orb", Path(work_dir), hardware=hardware)
+    else:
+        train, spec = {"classifier": (train_classifier, CLASSIFIER), "siamese": (train_siamese, SIAMESE)}[job]
+        trained = train(Path(store), spec, dataclasses.replace(recipe(Path(work_dir), epochs=3), hardware=hardware))
     if trained is not None:
         with Path(out).open("a") as file:  # appended: a second rank that writes would be seen
             file.write(json.dumps([trained.metrics, trained.history.fillna(-1).to_dict("list")], sort_keys=True) + "\n")

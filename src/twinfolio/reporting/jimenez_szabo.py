@@ -140,21 +140,18 @@ def _archive(about: Mapping[str, Any], test: JudgedTest) -> str:
 
 def _notes(answers: Mapping[str, Answered], about: Mapping[str, Any]) -> list[str]:
     """What a reader must know before the numbers."""
-    notes = [
-        f"{name}: pretrained: {str(one.pretrained).lower()}"
-        for name, one in answers.items()
-        if one.pretrained is not None
-    ]
+    trunks = {name: one.pretrained for name, one in answers.items() if one.pretrained is not None}
+    notes = ["; ".join(f"{name}: pretrained: {str(said).lower()}" for name, said in trunks.items())] if trunks else []
     left = {
         "queries that no map answers": about["queries"].get("unanswered", 0),
         "queries too near to a query held out": about["queries"].get("gap", 0),
         "images that cannot be read": len(about["left_out"]),
     }
-    counted = [f"{count} {what}" for what, count in left.items() if count]
+    counted = [f"{what}: {count}" for what, count in left.items() if count]
     if counted:
-        notes.append(f"Left out: {', '.join(counted)}.")
+        notes.append(f"Left out: {'; '.join(counted)}.")
     if about["without_key_points"]:
-        notes.append(f"{about['without_key_points']} images have no ORB key point: their bits are zeros.")
+        notes.append(f"Images without an ORB key point, whose bits are zeros: {about['without_key_points']}.")
     return notes
 
 

@@ -19,8 +19,8 @@ def test_the_page_says_what_was_left_out_and_what_is_pretrained(pictures, tmp_pa
     metrics = write_judged(answers, test, pictures, ABOUT, tmp_path)
     page = (tmp_path / "report.html").read_text()
     for words in (
-        "vlad_rootsift: recall@1", "24 test queries against 30 maps", "3 queries that no map answers",
-        "1 images that cannot be read", "2 images have no ORB key point", "orb10-sim-0: pretrained: false",
+        "vlad_rootsift: recall@1", "24 test queries against 30 maps", "queries that no map answers: 3",
+        "images that cannot be read: 1", "whose bits are zeros: 2", "orb10-sim-0: pretrained: false",
         "hits cannot fall from 20 answers to 50",
     ):  # fmt: skip
         assert words in page

@@ -25,8 +25,8 @@ DOUBTS = (
 READING = (
     "The paper's 20 queries of London streets cannot be had: its numbers are of other images. orbN is its twin on the "
     "first N key points, conv the convolutional twin that it concludes should come next, bow_orb its baseline, a bag "
-    "of words by Euclidean distance. Ceiling: a perfect ranking, where fewer than K maps are right; random: any order. "
-    "Ties of scores count in expectation: an output that has collapsed to one value gets a chance share of every query, "
-    "and so wins a sign test wherever the other has no hit at all."
+    "of words by Euclidean distance. Ceiling: a perfect ranking, where fewer than K maps are right; random: any "
+    "order. Ties of scores count in expectation: an output that has collapsed to one value gets a chance share of "
+    "every query, and so wins a sign test wherever the other has no hit at all."
 )
 """What its tables beside ours mean."""

@@ -81,28 +81,18 @@ def cost_table(costs: Mapping[str, SearchCost]) -> pd.DataFrame:
 
 
 def paper_table(outcomes: Mapping[str, Outcome]) -> pd.DataFrame:
-    """The paper's rows with what follows from them, each before our systems that stand for it, as text."""
-    rows = []
+    """The paper's rows with what follows from them, then our systems that stand for them, on pairs and on copies."""
+    rows: list[dict[str, Any]] = []
     for printed in ROWS:
-        values = {name: getattr(printed, name) for name in ("accuracy", "precision", "recall", "f1")}
-        derived = {"always_no": printed.always_no, "prevalence": printed.prevalence}
-        rows.append(_paper_row(f"paper: {printed.name}", values | derived))
+        values = {name: getattr(printed, name) for name in (*VERIFIED, "always_no", "prevalence")}
+        rows.append({"": f"paper: {printed.name}", **values})
     for name in dict.fromkeys(name for printed in ROWS for name in printed.ours if name in outcomes):
         one = outcomes[name]
-        for what, of in (("pairs", one.judgement.verification_values), ("planted copies", one.planted_values)):
-            rows.append(_paper_row(f"ours: {name}, {what}", {**of, "always_no": always_no(of)}))
-    return pd.DataFrame(rows)
-
-
-def _paper_row(name: str, values: Mapping[str, float]) -> dict[str, str]:
-    cells = {key: f"{values[key]:.3f}{_interval(values, key)}" for key in VERIFIED}
-    derived = {"always no": f"{values['always_no']:.3f}", "positives": f"{values['prevalence']:.1%}"}
-    return {"": name, "accuracy": cells.pop("accuracy"), **derived, **cells}
-
-
-def _interval(values: Mapping[str, float], key: str) -> str:
-    low, high = values.get(f"{key}_low"), values.get(f"{key}_high")
-    return "" if low is None or low != low else f" ({low:.3f} to {high:.3f})"
+        for what, of in (("pairs", one.judgement.verification_values), ("copies", one.planted_values)):
+            derived = {"always_no": always_no(of), "prevalence": of["prevalence"]}
+            rows.append({"": f"{name}, {what}", **with_ends(of, VERIFIED), **derived})
+    wanted = [f"{name}{end}" for name in VERIFIED for end in ENDS]
+    return pd.DataFrame(rows, columns=["", *wanted, "always_no", "prevalence"])
 
 
 def study_metrics(

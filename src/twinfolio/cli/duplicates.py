@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from twinfolio.serving.duplicates import ByEmbedding, Cluster, Findings
 
 COLUMNS = ("cluster", "kind", "a", "b", "labels", "cosine")
-BITS, MOST_BITS, SIMILARITY = 4, 16, 0.75
+BITS, MOST_BITS, WHITENED, PLAIN = 4, 16, 0.75, 0.35
 _EPILOG = (
     "Equal bytes, equal pixels and near perceptual hashes are what the stage split keeps together (near ones within a "
     "class). A model finds turned and faded copies that hashes miss, and also images that only look alike: look at the "
@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("folder", type=Path, help="of images or of class folders")
     parser.add_argument("--bits", type=int, default=BITS, help=f"most bits two near hashes differ in (default {BITS})")
     parser.add_argument("--model", type=Path, help="model folder that compares images, too (default: hashes alone)")
-    similarity = f"least cosine of whitened embeddings, with --model (default {SIMILARITY})"
+    similarity = f"least cosine, with --model (default {WHITENED}, of a classical system {PLAIN})"
     parser.add_argument("--similarity", type=float, metavar="TAU", help=similarity)
     parser.add_argument("--html", type=Path, help="write a page with pictures, too")
     add_format(parser, json="JSON, a line a cluster")
@@ -71,13 +71,15 @@ def _model(options: argparse.Namespace) -> ByEmbedding | None:
         return None
     from twinfolio.retrieval.cache import EmbeddingCache
     from twinfolio.serving.duplicates import ByEmbedding
+    from twinfolio.serving.encoded import EncodedProgram
     from twinfolio.serving.gallery import read_gallery
     from twinfolio.serving.program import load_program
 
-    least = SIMILARITY if options.similarity is None else options.similarity
-    between("--similarity", least, 0, 1)
     program = load_program(options.model)
-    gallery = read_gallery(program).vectors
+    plain = isinstance(program, EncodedProgram)
+    least = (PLAIN if plain else WHITENED) if options.similarity is None else options.similarity
+    between("--similarity", least, 0, 1)
+    gallery = None if plain else read_gallery(program).vectors
     return ByEmbedding(program, gallery, EmbeddingCache(options.cache, program.fingerprint), least, with_bar)
 
 

@@ -32,15 +32,16 @@ class ByEmbedding:
 
     Attributes:
         program: The model.
-        gallery: (R, D) the model's own embeddings, which a whitening is learned from: what tells classes apart has most
-            of their spread, and says nothing about whether two images of a class are the same.
+        gallery: (R, D) a trained model's own embeddings, which a whitening is learned from: what tells classes apart
+            has most of their spread, and says nothing about whether two images of a class are the same. None compares
+            vectors as they are: a classical system's were not made to tell classes apart.
         cache: Where embeddings are kept.
-        least: Least cosine of two images' whitened vectors.
+        least: Least cosine of two images' vectors.
         progress: See ``embed_folder``.
     """
 
     program: Program
-    gallery: Floats
+    gallery: Floats | None
     cache: EmbeddingCache
     least: float
     progress: Progress | None = None
@@ -54,7 +55,7 @@ class LinkedPair:
         kind: One of ``KINDS``.
         a: Path of the earlier one, below the folder.
         b: Path of the later one.
-        cosine: Of their whitened vectors; None where another kind links them.
+        cosine: Of their vectors; None where another kind links them.
     """
 
     kind: str
@@ -176,15 +177,16 @@ def _similar(embedded: Embedded, model: ByEmbedding) -> Iterator[LinkedPair]:
 
 
 def _image_vectors(model: ByEmbedding, rows: Floats, first: NDArray[np.int64]) -> Floats:
-    """One whitened vector of norm 1 an image: the mean direction of its tiles.
+    """One vector of norm 1 an image, whitened where there is a gallery: the mean direction of its tiles.
 
     Args:
         model: How images are compared.
         rows: (R, D), a row a tile.
         first: (N,) row of each image's first tile.
     """
-    whitening = fit_whitening(_without_points(model.program, model.gallery), DIMS, SHRINKAGE)
-    tiles = whitening.apply(_without_points(model.program, rows))
+    tiles = unit_rows(_without_points(model.program, rows))
+    if model.gallery is not None:
+        tiles = fit_whitening(_without_points(model.program, model.gallery), DIMS, SHRINKAGE).apply(tiles)
     return unit_rows(np.add.reduceat(tiles, first, axis=0))
 
 

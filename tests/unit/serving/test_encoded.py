@@ -12,6 +12,7 @@ from twinfolio.descriptors.encoder import Encoder, EncoderSpec
 from twinfolio.errors import ModelError
 from twinfolio.retrieval.matched import Matched
 from twinfolio.retrieval.recipe import Recipe
+from twinfolio.sample.planted import plant
 from twinfolio.sample.scenes import draw_views
 from twinfolio.serving.program import load_program
 
@@ -119,3 +120,12 @@ def test_a_folder_that_is_not_whole_is_one_line(folder, name):
         load_program(folder)
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_copies_are_found_by_its_vectors_as_they_are(folder, views, tmp_path, capsys):
+    Image.fromarray(plant(views[5], "rotated")).save(tmp_path / "data" / "street1" / "copy.png")
+    assert main(["duplicates", "data", "--model", "model", "--json", "--similarity", "0.8"]) == 0
+    clusters = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    near = [one["images"] for one in clusters if one["kind"] == "near by embedding"]
+    if load_program(folder).encoder.bags is not None:
+        assert near == [["data/street1/1.png", "data/street1/copy.png"]]

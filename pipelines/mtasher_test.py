@@ -10,7 +10,7 @@ from _test_use import count_use
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.rivals import Choices, contrasts, score_test
 from twinfolio.assessment.scene import open_scene
-from twinfolio.reporting.mtasher import Circumstances, write_study
+from twinfolio.reporting.mtasher import Circumstances, Study, write_study
 from twinfolio.reporting.tables import read_json
 
 
@@ -29,7 +29,7 @@ def main(stage: Stage) -> None:
     tests = contrasts(outcomes, TUNED, choices, [FROZEN], scene)
     classify, split = stage.params.classify, stage.params.split
     circumstances = Circumstances(classify.trunk, stage.params.augment.store.size, split.protocol, uses, TUNED)
-    write_study(outcomes, planted, scene, choices, tests, costs, circumstances, stage.report_dir)
+    write_study(Study(outcomes, planted, scene, choices, tests, costs, circumstances), stage.report_dir)
 
 
 if __name__ == "__main__":

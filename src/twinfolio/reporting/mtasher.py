@@ -57,33 +57,9 @@ class Circumstances:
 
 @dataclass(frozen=True)
 class Study:
-    """All that the page shows (attributes as the arguments of ``write_study``)."""
+    """What test says, and how the numbers came about.
 
-    outcomes: Mapping[str, Outcome]
-    planted: Planted
-    scene: Scene
-    choices: Choices
-    tests: pd.DataFrame
-    circumstances: Circumstances
-
-    def found(self, name: str) -> Flags:
-        """Copies (Q,) whose original a system finds at its threshold."""
-        return self.outcomes[name].planted.found(self.outcomes[name].threshold)
-
-
-def write_study(
-    outcomes: Mapping[str, Outcome],
-    planted: Planted,
-    scene: Scene,
-    choices: Choices,
-    tests: pd.DataFrame,
-    costs: Mapping[str, SearchCost],
-    circumstances: Circumstances,
-    report_dir: Path,
-) -> None:
-    """Write ``report.html``, ``figures``, ``metrics.json`` and the tables; ``times.csv`` is no result of a seed.
-
-    Args:
+    Attributes:
         outcomes: System -> what it did on test.
         planted: The copies of test images.
         scene: Test.
@@ -91,30 +67,60 @@ def write_study(
         tests: See ``rivals.contrasts``.
         costs: System -> cost.
         circumstances: How the numbers came about.
+    """
+
+    outcomes: Mapping[str, Outcome]
+    planted: Planted
+    scene: Scene
+    choices: Choices
+    tests: pd.DataFrame
+    costs: Mapping[str, SearchCost]
+    circumstances: Circumstances
+
+    def found(self, name: str) -> Flags:
+        """Copies (Q,) whose original a system finds at its threshold."""
+        return self.outcomes[name].planted.found(self.outcomes[name].threshold)
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """File name -> table; ``times`` is no result of a seed."""
+        kinds = [kind_table(self.outcomes, measure).assign(measure=measure) for measure in ("recall", "recall@1")]
+        return {
+            "systems": system_table(self.outcomes),
+            "planted": pd.concat(kinds),
+            "tests": self.tests.assign(p_holm=holm(self.tests["p"].to_numpy(np.float64))),
+            "paper": paper_table(self.outcomes),
+            "times": cost_table(self.costs),
+        }
+
+    def metrics(self) -> dict[str, float]:
+        """Keys ``test/<family>_<system>/<metric>``, and ``test/<system>/bytes_per_image``."""
+        judged = {name: one.judgement for name, one in self.outcomes.items()}
+        planted = {name: one.planted_values for name, one in self.outcomes.items()}
+        kept = {f"test/{name}/bytes_per_image": cost.bytes_per_image for name, cost in self.costs.items()}
+        return study_metrics("test", judged, planted) | kept
+
+
+def write_study(study: Study, report_dir: Path) -> None:
+    """Write ``report.html``, ``figures``, ``metrics.json`` and the tables.
+
+    Args:
+        study: What is written.
         report_dir: The stage's.
     """
-    tests = tests.assign(p_holm=holm(tests["p"].to_numpy(np.float64)))
-    study = Study(outcomes, planted, scene, choices, tests, circumstances)
-    systems = system_table(outcomes)
-    found, first = (kind_table(outcomes, measure) for measure in ("recall", "recall@1"))
-    by_kind = pd.concat([found.assign(measure="recall"), first.assign(measure="recall@1")])
-    files = {"systems": systems, "planted": by_kind, "tests": tests, "paper": paper_table(outcomes)}
-    for name, table in {**files, "times": cost_table(costs)}.items():
+    tables, figures = study.tables(), report_dir / "figures"
+    for name, table in tables.items():
         write_table(report_dir / f"{name}.csv", table)
-    judged = {name: one.judgement for name, one in outcomes.items()}
-    metrics = study_metrics("test", judged, {name: one.planted_values for name, one in outcomes.items()})
-    metrics |= {f"test/{name}/bytes_per_image": cost.bytes_per_image for name, cost in costs.items()}
-    write_metrics(report_dir / "metrics.json", metrics)
-    _write_figures(study, systems, report_dir / "figures")
+    write_metrics(report_dir / "metrics.json", study.metrics())
+    _write_figures(study, tables["systems"], figures)
     chapters = [
-        _tests_chapter(study),
-        _paper_chapter(files["paper"]),
-        _systems_chapter(study, systems, report_dir / "figures" / "systems.png"),
-        _planted_chapter(study, systems, [found, first], report_dir / "figures" / "copies.png"),
-        _cost_chapter(cost_table(costs)),
+        _tests_chapter(study, tables["tests"]),
+        _paper_chapter(tables["paper"]),
+        _systems_chapter(study, tables["systems"], figures / "systems.png"),
+        _planted_chapter(study, tables["systems"], tables["planted"], figures / "copies.png"),
+        _cost_chapter(tables["times"]),
     ]
-    write_report(report_dir / "report.html", "Nets against classical descriptors", _subtitle(study), _heads(study),
-                 chapters)  # fmt: skip
+    title = "Nets against classical descriptors"
+    write_report(report_dir / "report.html", title, _subtitle(study), _heads(study), chapters)
 
 
 def _write_figures(study: Study, systems: pd.DataFrame, folder: Path) -> None:
@@ -196,11 +202,12 @@ def _systems_chapter(study: Study, systems: pd.DataFrame, figure: Path) -> Chapt
     )
 
 
-def _planted_chapter(study: Study, systems: pd.DataFrame, kinds: Sequence[pd.DataFrame], figure: Path) -> Chapter:
+def _planted_chapter(study: Study, systems: pd.DataFrame, kinds: pd.DataFrame, figure: Path) -> Chapter:
     tuned, other = study.circumstances.tuned, study.choices.best_planted
     values = study.outcomes[tuned].planted_values
     table = _columns(systems, [f"planted_{name}" for name in PLANTED], ["planted_always_no"])
     table.columns = table.columns.str.removeprefix("planted_")
+    by_kind = {measure: part.drop(columns="measure") for measure, part in kinds.groupby("measure")}
     return Chapter(
         "The same image or not: planted near-duplicates",
         [
@@ -212,8 +219,8 @@ def _planted_chapter(study: Study, systems: pd.DataFrame, kinds: Sequence[pd.Dat
         ],
         tables=[
             ("All kinds", brief(table)),
-            ("Recall at the threshold, by kind", brief(kinds[0])),
-            ("Original in the first place, by kind", brief(kinds[1])),
+            ("Recall at the threshold, by kind", brief(by_kind["recall"])),
+            ("Original in the first place, by kind", brief(by_kind["recall@1"])),
         ],
         figures=[
             (
@@ -225,14 +232,14 @@ def _planted_chapter(study: Study, systems: pd.DataFrame, kinds: Sequence[pd.Dat
     )
 
 
-def _tests_chapter(study: Study) -> Chapter:
-    shown = study.tests.assign(p=study.tests["p_holm"]).drop(columns="p_holm")
+def _tests_chapter(study: Study, tests: pd.DataFrame) -> Chapter:
+    shown = tests.assign(p=tests["p_holm"]).drop(columns="p_holm")
     return Chapter(
         "Which differences are beyond chance",
         [
             f"{study.circumstances.tuned} against the classical systems that validation found best and against the "
             "same net as it comes.",
-            _verdict(study.tests),
+            _verdict(tests),
         ],
         tables=[("Paired, whole groups drawn and exchanged; p by permutation, corrected for all rows", brief(shown))],
     )

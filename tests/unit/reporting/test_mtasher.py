@@ -13,7 +13,7 @@ from twinfolio.assessment.rivals import Planting, contrasts, score_test, validat
 from twinfolio.assessment.scene import open_scene
 from twinfolio.assessment.search_cost import SearchCost
 from twinfolio.evaluation.verification import Confusion
-from twinfolio.reporting.mtasher import Circumstances, _verdict, write_study
+from twinfolio.reporting.mtasher import Circumstances, Study, _verdict, write_study
 from twinfolio.reporting.mtasher_paper import ROWS
 from twinfolio.reporting.mtasher_tables import write_validation
 from twinfolio.sample.planted import KINDS
@@ -40,8 +40,9 @@ def report(tmp_path_factory):
     tests = contrasts(outcomes, "cnn_finetuned", choices, ["cnn_frozen"], scene)
     costs = {one.name: SearchCost(1.5, 0.25, 64.0, 36) for one in systems}
     circumstances = Circumstances("small_net", 8, "blocks", 1, "cnn_finetuned")
+    study = Study(outcomes, planted, scene, choices, tests, costs, circumstances)
     for place in ("a", "b"):
-        write_study(outcomes, planted, scene, choices, tests, costs, circumstances, root / place)
+        write_study(study, root / place)
     write_validation(replace(validated, choices=choices), root / "v")
     return root
 

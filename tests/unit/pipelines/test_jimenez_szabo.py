@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tests.unit.pipelines.stages import run_stage_here, workspace
 from twinfolio.data.judged_set import open_judged_set
 from twinfolio.data.judged_split import GAP
 from twinfolio.errors import DataError, ParamsError
@@ -49,26 +50,12 @@ def read_params(**changes):
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
     """The workspace after all of its stages."""
-    from tests.unit.conftest import PIPELINES
-
-    root, patch = tmp_path_factory.mktemp("judged"), pytest.MonkeyPatch()
-    patch.syspath_prepend(str(PIPELINES))
-    patch.chdir(root)
-    run("judged", read_params())
-    for training in read_params().jimenez_szabo.trainings:
-        run("judged_pairs", read_params(), training)
-    run("judged_tables", read_params())
-    yield root
-    patch.undo()
-
-
-def run(name, params, item=None):
-    """Run a stage's ``main``; what ``run_stage`` adds is tested with the other stages."""
-    stage = importlib.import_module("_stage").Stage
-    places = [Path(part, name, item or "") for part in ("outputs", "reports", "work")]
-    for place in places:
-        place.mkdir(parents=True, exist_ok=True)
-    importlib.import_module(name).main(stage(name, item, params, Path("data"), *places, rank_zero=True, key="0" * 64))
+    with workspace(tmp_path_factory.mktemp("judged")) as root:
+        run_stage_here("judged", read_params())
+        for training in read_params().jimenez_szabo.trainings:
+            run_stage_here("judged_pairs", read_params(), training)
+        run_stage_here("judged_tables", read_params())
+        yield root
 
 
 @pytest.fixture
@@ -112,7 +99,7 @@ def test_the_tables_have_every_system_and_test_is_counted_once(here):
 
 def test_a_stage_that_was_killed_after_its_answers_opens_test_no_second_time(here):
     before = (here / "reports/judged_tables/systems.csv").read_text()
-    run("judged_tables", read_params())
+    run_stage_here("judged_tables", read_params())
     assert (here / "reports/judged_tables/systems.csv").read_text() == before
     assert len((here / "reports/test_uses.csv").read_text().splitlines()) == 2
 
@@ -173,7 +160,7 @@ def test_no_key_point_at_all_is_one_line(stage_module, tmp_path, monkeypatch):
     np.savez(tmp_path / "relevance.npz", sim=np.eye(6))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="none of 12 images has a key point"):
-        run("judged", read_params(**{"judged.source": str(tmp_path)}))
+        run_stage_here("judged", read_params(**{"judged.source": str(tmp_path)}))
 
 
 @pytest.mark.parametrize(
@@ -190,7 +177,7 @@ def test_bad_judgments_are_one_line(matrix, said, stage_module, tmp_path, monkey
     np.savez(tmp_path / "relevance.npz", **matrix)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=said):
-        run("judged", read_params(**{"judged.source": str(tmp_path)}))
+        run_stage_here("judged", read_params(**{"judged.source": str(tmp_path)}))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.pipeline.clones import write_striped_images
-from tests.unit.pipelines.test_oneshot import run
+from tests.unit.pipelines.stages import run_stage_here, workspace
 from twinfolio.errors import ParamsError
 from twinfolio.params.file import parse_params, patched
 
@@ -34,20 +34,15 @@ def read_params(**changes):
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
     """The workspace after all of its stages; test is moved away until the last one."""
-    from tests.unit.conftest import PIPELINES
-
-    root, patch = tmp_path_factory.mktemp("mtasher"), pytest.MonkeyPatch()
-    patch.syspath_prepend(str(PIPELINES))
-    patch.chdir(root)
-    write_striped_images(root / "data")
-    for name in STAGES:
-        run(name, read_params())
-        if name == "augment":
-            (root / "outputs/store/test").rename(root / "test")
-    (root / "test").rename(root / "outputs/store/test")
-    run("mtasher_test", read_params())
-    yield root
-    patch.undo()
+    with workspace(tmp_path_factory.mktemp("mtasher")) as root:
+        write_striped_images(root / "data")
+        for name in STAGES:
+            run_stage_here(name, read_params())
+            if name == "augment":
+                (root / "outputs/store/test").rename(root / "test")
+        (root / "test").rename(root / "outputs/store/test")
+        run_stage_here("mtasher_test", read_params())
+        yield root
 
 
 def test_validation_hands_on_a_threshold_for_every_system_and_the_best_classical_ones(here):
@@ -78,4 +73,4 @@ def test_costs_are_of_every_system_and_matching_keeps_its_key_points(here):
 def test_a_study_without_classical_systems_is_one_line(stage_module, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ParamsError, match=r"classical\.systems = \[\]"):
-        run("mtasher", read_params(classical={"systems": []}))
+        run_stage_here("mtasher", read_params(classical={"systems": []}))

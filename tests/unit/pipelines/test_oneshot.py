@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.unit.pipelines.stages import run_stage_here, workspace
 from twinfolio.data.sources.omniglot import class_hash
 from twinfolio.data.store import Store
 from twinfolio.errors import ParamsError
@@ -42,28 +43,12 @@ def read_params(**changes):
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
     """The workspace after all of its stages."""
-    from tests.unit.conftest import PIPELINES
-
-    root, patch = tmp_path_factory.mktemp("ma"), pytest.MonkeyPatch()
-    patch.syspath_prepend(str(PIPELINES))
-    patch.chdir(root)
-    run("omniglot", read_params())
-    for training in read_params().ma_oneshot.trainings:
-        run("oneshot", read_params(), training)
-    run("oneshot_test", read_params())
-    yield root
-    patch.undo()
-
-
-def run(name, params, item=None):
-    """Run a stage's ``main``; what ``run_stage`` adds is tested with the other stages."""
-    stage = importlib.import_module("_stage").Stage
-    places = [Path(part, name, item or "") for part in ("outputs", "reports", "work")]
-    for place in places:
-        place.mkdir(parents=True, exist_ok=True)
-    one = stage(name, item, params, Path("data"), *places, rank_zero=True, key="0" * 64)
-    importlib.import_module(name).main(one)
-    (places[1] / "timing.json").write_text(json.dumps(one.facts))
+    with workspace(tmp_path_factory.mktemp("ma")) as root:
+        run_stage_here("omniglot", read_params())
+        for training in read_params().ma_oneshot.trainings:
+            run_stage_here("oneshot", read_params(), training)
+        run_stage_here("oneshot_test", read_params())
+        yield root
 
 
 def test_no_evaluation_alphabet_is_learned_or_validated_on(here):

@@ -66,7 +66,8 @@ def write_judged(
     plot_intervals(figures["recall"], interval_panels(tables["systems"].set_index("system"), recalls), highlight=best)
     score_figure(figures["scores"], answers, test)
     write_answers(figures["answers"], answers[best].scores, test.sim, pictures)
-    texts = _archive(about, test), paper_sign_test(answers, test)
+    said = verdict(tables["differences"], best, len(np.unique(test.places)))
+    texts = _archive(about, test), paper_sign_test(answers, test), said
     chapters = _chapters(tables, figures, best, _notes(answers, about), texts)
     headlines = _headlines(tables["systems"], best)
     write_report(report_dir / "report.html", "Judged images", _subtitle(about), headlines, chapters)
@@ -78,10 +79,10 @@ def _chapters(
     figures: Mapping[str, Path],
     best: str,
     notes: Sequence[str],
-    texts: tuple[str, str],
+    texts: tuple[str, str, str],
 ) -> list[Chapter]:
-    """The page, from what is written beside it; ``texts`` say what was ranked, and what the paper's test says."""
-    ranked, tested = texts
+    """The page, from what is written beside it; ``texts`` say what was ranked, what the paper's test says, and ours."""
+    ranked, tested, differ = texts
     return [
         Chapter(
             "Rankings", [ranked, f"Orange: {best}, the best on validation."], notes,
@@ -94,7 +95,7 @@ def _chapters(
             figures=[("What the twins say of pairs judged similar and of others", figures["scores"])],
         ),
         Chapter(
-            "Which systems really differ", [verdict(tables["differences"], best)],
+            "Which systems really differ", [differ],
             tables=[(f"mAP against {best}; wins, losses and ties of P@10", brief(tables["differences"]))],
         ),
         Chapter("First answers", figures=[(_sheet(best), figures["answers"])]),
@@ -176,10 +177,12 @@ def paper_sign_test(answers: Mapping[str, Answered], test: JudgedTest) -> str:
     return "; ".join(said) + "."
 
 
-def verdict(between: pd.DataFrame, best: str) -> str:
-    """Which systems differ from the best on validation beyond chance."""
+def verdict(between: pd.DataFrame, best: str, places: int) -> str:
+    """Which systems differ from the best on validation beyond chance, where so many places can show it at all."""
     if between.empty:
         return "One system: nothing to compare."
+    if 2 / 2**places * len(between) >= 0.05:
+        return f"{places} test places are too few: no p can be low enough to tell {len(between)} systems from {best}."
     worse = between[(between["p_holm"] < 0.05) & (between["difference"] < 0)]["system"]
     better = between[(between["p_holm"] < 0.05) & (between["difference"] > 0)]["system"]
     equal = between[between["p_holm"] >= 0.05]["system"]

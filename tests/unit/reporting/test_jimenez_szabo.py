@@ -63,9 +63,15 @@ def test_the_papers_test_is_shown_beside_that_of_each_twin():
 
 def test_the_verdict_names_who_is_told_apart():
     answers, test = answered()
-    said = verdict(difference_table(answers, test, "vlad_rootsift"), "vlad_rootsift")
+    said = verdict(difference_table(answers, test, "vlad_rootsift"), "vlad_rootsift", 12)
     assert "below vlad_rootsift: " in said
     assert "orb10-sim-0" in said.split("not told apart")[0]
-    assert verdict(difference_table({"bow_orb": answers["bow_orb"]}, test, "bow_orb"), "bow_orb").startswith(
-        "One system"
-    )
+    alone = difference_table({"bow_orb": answers["bow_orb"]}, test, "bow_orb")
+    assert verdict(alone, "bow_orb", 12).startswith("One system")
+
+
+def test_too_few_places_tell_nothing_apart():
+    answers, test = answered()
+    between = difference_table(answers, test, "vlad_rootsift")
+    assert verdict(between, "vlad_rootsift", 6).startswith("6 test places are too few")  # 3 x 2 / 2^6
+    assert "below" in verdict(between, "vlad_rootsift", 7)

@@ -77,7 +77,7 @@ def pair_table(answers: Mapping[str, Answered], test: JudgedTest) -> pd.DataFram
         name: (one.target, one.scores[queries, maps]) for name, one in answers.items() if one.target is not None
     }
     for target, mean in test.constants.items():
-        said[f"always {mean:.2f} ({target})"] = (target, np.full(len(queries), mean))
+        said[f"always_mean_{target}"] = (target, np.full(len(queries), mean))
     rows = []
     for name, (target, predicted) in said.items():
         truth, relevant = np.asarray(test.targets[target], np.float64)[queries, maps], test.sim[queries, maps]

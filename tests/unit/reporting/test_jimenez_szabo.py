@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,6 +35,7 @@ def test_the_page_says_what_was_left_out_and_what_is_pretrained(pictures, tmp_pa
     assert metrics["test/left_out/unanswered"] == 3
     assert metrics["val/ranking/bow_orb/mAP"] == 0.5
     assert all(isinstance(value, (int, float)) for value in metrics.values())
+    assert not [name for name in metrics if not re.fullmatch(r"[\w.@/ -]+", name)]  # as MLflow asks
 
 
 def test_the_page_is_the_same_when_it_is_written_again(pictures, tmp_path):

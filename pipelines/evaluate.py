@@ -5,21 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from _classical import classical_folders, classical_systems
+from _explained import explain
 from _registration import register
 from _stage import Stage, run_stage
 from _systems import CALIBRATED, COMPARED, FINAL, MODELS, STORE, test_scene, tested_systems
 from _test_use import count_use
 from twinfolio.assessment.champion import read_champion
 from twinfolio.assessment.evaluate import evaluate_systems
-from twinfolio.assessment.explanation import explain_answers
 from twinfolio.assessment.few_shot import TrialPlan
 from twinfolio.assessment.gallery import gallery_table
 from twinfolio.assessment.model_folder import write_model_folder
 from twinfolio.assessment.neighbour_bench import head_builder
 from twinfolio.assessment.searched import read_setting
-from twinfolio.assessment.systems import REFIT, pick_device
+from twinfolio.assessment.systems import REFIT
 from twinfolio.data.manifest import read_manifest
-from twinfolio.models.bundle import load_model
 from twinfolio.reporting.evaluation import Circumstances, write_evaluation
 
 MANIFEST = Path("outputs/split/manifest.csv")
@@ -27,10 +26,8 @@ MANIFEST = Path("outputs/split/manifest.csv")
 
 def main(stage: Stage) -> None:
     params, champion = stage.params.evaluate, read_champion(COMPARED)
-    systems, best = (
-        [*tested_systems(stage), *classical_systems()],
-        REFIT if stage.params.train.refit else champion.distance,
-    )
+    best = REFIT if stage.params.train.refit else champion.distance
+    systems = [*tested_systems(stage), *classical_systems()]
     scene = test_scene(stage, systems, best)
     evaluation = evaluate_systems(
         systems,
@@ -42,14 +39,9 @@ def main(stage: Stage) -> None:
         sheet_queries=params.sheet_queries,
         trials=TrialPlan(params.ways, params.shots, params.trials, params.seed),
     )
-    model = load_model(FINAL / "model", pick_device(stage.params.trainer.accelerator))
-    answers = evaluation.tested[best].judgement.answers
-    explanation = explain_answers(model, answers, scene, params.explained_pairs, params.seed)
-    if explanation is not None:
-        stage.record(**{f"explain_{kind}_s": seconds for kind, seconds in explanation.found.seconds.items()})
     uses = count_use(stage, scene.info.data_hash)
-    circumstances = Circumstances(champion, stage.params.split.protocol, uses, confidence=params.confidence)
-    write_evaluation(evaluation, explanation, circumstances, stage.report_dir)
+    circumstances = Circumstances(champion, stage.params.split.protocol, uses, params.confidence)
+    write_evaluation(evaluation, explain(stage, evaluation), circumstances, stage.report_dir)
     folder = stage.output_dir / "model"
     write_model_folder(
         folder,

@@ -42,13 +42,13 @@ def test_another_twin_is_trained_alone_and_counted_as_another_opening(studied):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("changes", "said"),
     [
-        ("judged.source=nowhere", "nowhere/query: no such folder"),
-        ("judged.drawn.streets=2", "places leave none for train"),
-        ("jimenez_szabo.trainings=[orb10-sim]", "TWIN-TARGET-SEED"),
+        (["judged.source=nowhere"], "nowhere/query: no such folder; put images there"),
+        (["judged.source=drawn", "judged.drawn.streets=2"], "places leave none for train"),
+        (["jimenez_szabo.trainings=[orb10-sim]"], "TWIN-TARGET-SEED"),
     ],
 )
-def test_bad_input_is_one_line(studied, change, said):
-    _, done = reproduce(studied[0], "jimenez_szabo", "--set", *SETTINGS, change, check=False)
+def test_bad_input_is_one_line(studied, changes, said):
+    _, done = reproduce(studied[0], "jimenez_szabo", "--set", *SETTINGS, *changes, check=False)
     assert_one_line(done, said)

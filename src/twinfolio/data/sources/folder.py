@@ -41,7 +41,8 @@ def list_images(root: Path, *, classes: bool = True) -> Listing:
         DataError: ``root`` is no folder.
     """
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder", "put one folder of images a class into it")
+        wanted = "put one folder of images a class into it" if classes else "put images there"
+        raise DataError(f"{root}: no such folder", wanted)
     paths: list[str] = []
     left_out: list[tuple[str, str]] = []
     others = 0

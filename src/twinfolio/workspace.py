@@ -198,9 +198,7 @@ def _warn_if_changed(root: Path) -> None:
     if not (root / "data.dvc").exists():
         return
     status = run_dvc(["status", "--json", "data.dvc"], root)
-    changes = json.loads(status.stdout or "{}") if status.returncode == 0 else {}
-    states = {state for one in changes.get("data.dvc", []) for state in one.get("changed outs", {}).values()}
-    if states - {"not in cache"}:  # in a fresh clone the sample is as recorded, and no cache holds it yet
+    if status.returncode == 0 and json.loads(status.stdout or "{}"):
         logger.warning("data/ differs from what data.dvc records; dvc repro will record it anew")
 
 

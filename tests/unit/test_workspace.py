@@ -180,13 +180,6 @@ def test_data_that_is_there_is_taken_as_it_is(with_dvc, caplog):
     assert warnings_of(caplog) == []
 
 
-def test_data_as_recorded_is_no_warning_where_no_cache_holds_it_yet(with_dvc, caplog):
-    record(with_dvc, "mine")
-    shutil.rmtree(with_dvc / ".dvc/cache")
-    provide_data(with_dvc)
-    assert warnings_of(caplog) == []
-
-
 def test_data_that_dvc_does_not_record_is_one_warning_and_stays(with_dvc, caplog):
     record(with_dvc, "mine")
     (with_dvc / "data/a/1.txt").write_text("changed")

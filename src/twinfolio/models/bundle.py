@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from twinfolio.errors import ModelError
 from twinfolio.models.embedder import ClassLayer, Embedder
@@ -99,9 +100,19 @@ def save_model(
         class_layer: Saved where there is one.
         config: Plain values to keep (kind, classes, threshold, ...); what the parts were built with is added.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     config = {**config, **_describe(embedder, head, class_layer)}
-    parts = {"embedder": embedder, "head": head, "class_layer": class_layer}
+    write_parts(folder, {"embedder": embedder, "head": head, "class_layer": class_layer}, config)
+
+
+def write_parts(folder: Path, parts: Mapping[str, nn.Module | None], config: Mapping[str, Any]) -> None:
+    """Write weights and config, each under a temporary name first.
+
+    Args:
+        folder: Made where it is missing; files of the same names are replaced.
+        parts: Name -> what is saved; None is passed over.
+        config: Plain values to keep.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         f"{name}.{key}": value.detach().cpu().contiguous().clone()
         for name, part in parts.items()
@@ -131,19 +142,33 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> Model:
     """
     config = read_config(folder)
     embedder, head, class_layer = _build(config)
+    read_parts(folder, {"embedder": embedder, "head": head, "class_layer": class_layer}, device)
+    return Model(embedder, head, class_layer, config, torch.device(device))
+
+
+def read_parts(folder: Path, parts: Mapping[str, nn.Module | None], device: str | torch.device = "cpu") -> None:
+    """Fill parts with the weights that ``write_parts`` wrote, and put them on a device in evaluation mode.
+
+    Args:
+        folder: As ``write_parts`` wrote it.
+        parts: Name -> what is filled; None is passed over.
+        device: Where to put them.
+
+    Raises:
+        ModelError: No weights there, or those of something else.
+    """
     try:
         state = load_file(folder / WEIGHTS_FILE)
-        for name, part in (("embedder", embedder), ("head", head), ("class_layer", class_layer)):
+        for name, part in parts.items():
             if part is not None:
                 prefix = f"{name}."
                 part.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
     except Exception as error:  # a missing, cut or foreign file: safetensors and torch raise various kinds
         reason = str(error).partition("\n")[0]
         raise ModelError(f"{folder / WEIGHTS_FILE}: {reason}", "run the stage that writes this folder again") from None
-    for part in (embedder, head, class_layer):
+    for part in parts.values():
         if part is not None:
             part.to(device).eval().requires_grad_(False)
-    return Model(embedder, head, class_layer, config, torch.device(device))
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def search_cost(
     embed(images[:1])  # loads what the first call loads
     rounds = [_seconds(lambda: embed(images)) for _ in range(_ROUNDS)]
     gallery.search(queries[:1], ANSWERS)
-    answers = [_seconds(lambda row=row: gallery.search(row[None], ANSWERS)) for row in queries]  # type: ignore[misc]
+    answers = [_seconds(partial(gallery.search, row[None], ANSWERS)) for row in queries]
     return SearchCost(
         extraction_ms=1000 * min(rounds) / len(images),
         query_ms=1000 * float(np.median(answers)),

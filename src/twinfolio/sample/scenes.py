@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twinfolio.errors import ParamsError
+
+if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw
 
 _HEIGHT, _WIDTH = 144, 480
 """A street, in pixels."""
@@ -77,11 +81,12 @@ def draw_street(rng: np.random.Generator) -> NDArray[np.uint8]:
     Args:
         rng: What it is drawn from.
     """
-    from PIL import Image, ImageDraw
+    from PIL import Image
+    from PIL.ImageDraw import Draw
 
     sky = tuple(int(value) for value in rng.integers([120, 150, 190], [190, 210, 255]))
     street = Image.new("RGB", (_WIDTH, _HEIGHT), sky)
-    draw, ground = ImageDraw.Draw(street), int(rng.integers(112, 126))
+    draw, ground = Draw(street), int(rng.integers(112, 126))
     left = -int(rng.integers(30))
     while left < _WIDTH:
         right = left + int(rng.integers(36, 90))
@@ -96,7 +101,7 @@ def draw_street(rng: np.random.Generator) -> NDArray[np.uint8]:
     return np.asarray(street)
 
 
-def _draw_house(draw, rng: np.random.Generator, left: int, right: int, ground: int) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _draw_house(draw: ImageDraw, rng: np.random.Generator, left: int, right: int, ground: int) -> None:
     """Walls, a roof, rows of windows, a door."""
     top = int(rng.integers(15, ground - 35))
     draw.rectangle((left, top, right, ground), fill=_colour(rng), outline=_colour(rng))
@@ -114,7 +119,7 @@ def _draw_house(draw, rng: np.random.Generator, left: int, right: int, ground: i
     draw.rectangle((door, ground - 13, door + 7, ground), fill=_colour(rng))
 
 
-def _draw_tree(draw, rng: np.random.Generator, ground: int) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _draw_tree(draw: ImageDraw, rng: np.random.Generator, ground: int) -> None:
     """A trunk and a crown of leaves."""
     x, height = int(rng.integers(_WIDTH)), int(rng.integers(16, 40))
     draw.line((x, ground, x, ground - height), fill=(70, 50, 35), width=3)

@@ -6,12 +6,11 @@ from pathlib import Path
 
 from joblib import cpu_count
 
+from _stage import KEYPOINTS
 from twinfolio.assessment.classical import load_classical
 from twinfolio.assessment.systems import System
 
 CLASSICAL = Path("outputs/classical/systems")
-KEYPOINTS = Path(".twinfolio/keypoints.sqlite")
-"""Key points by content: a cache of this workspace, which may be deleted."""
 
 
 def classical_folders() -> list[str]:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from twinfolio.params.judged import JudgedParams
 
 SET, ABOUT = Path("outputs/judged/set"), Path("outputs/judged/about.json")
-KEYPOINTS = Path(".twinfolio/keypoints.sqlite")
-"""Key points by content: a cache of this workspace, which may be deleted."""
 Places = NDArray[np.int64]
 
 logger = logging.getLogger("twinfolio.judged")

@@ -7,8 +7,8 @@ from typing import Any
 
 from joblib import cpu_count
 
-from _judged import KEYPOINTS, Training
-from _stage import Stage
+from _judged import Training
+from _stage import KEYPOINTS, Stage
 from twinfolio.assessment.judged import Contender, JudgedBench, tuned_contender, twin_contender
 from twinfolio.assessment.systems import colour_system, frozen_trunk, pick_device
 from twinfolio.assessment.tuning import Grid, tune

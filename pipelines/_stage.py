@@ -51,7 +51,8 @@ LAST = "evaluate"
 BEFORE_STORE = ("sample_data", "split")
 RUN_ID = "TWINFOLIO_RUN_ID"
 STAGE_KEY = "TWINFOLIO_STAGE_KEY"
-RUNS = Path(".twinfolio", "runs")
+RUNS, KEYPOINTS = Path(".twinfolio", "runs"), Path(".twinfolio", "keypoints.sqlite")
+"""Work folders of stages that have not ended, and key points by content: a cache, which may be deleted."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 

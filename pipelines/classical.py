@@ -6,8 +6,8 @@ from pathlib import Path
 
 from joblib import cpu_count
 
-from _classical import CLASSICAL, KEYPOINTS
-from _stage import Stage, run_stage
+from _classical import CLASSICAL
+from _stage import KEYPOINTS, Stage, run_stage
 from twinfolio.assessment.classical import save_classical
 from twinfolio.assessment.embeddings import GALLERY
 from twinfolio.assessment.gallery import gallery_table

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from joblib import cpu_count
 
-from _judged import ABOUT, KEYPOINTS, SET, read
-from _stage import Stage, run_stage
+from _judged import ABOUT, SET, read
+from _stage import KEYPOINTS, Stage, run_stage
 from twinfolio.data.judged_set import write_judged_set
 from twinfolio.data.judged_split import draw_pairs, split_queries
 from twinfolio.descriptors.local import Extractor, cache_key, concatenated, extract

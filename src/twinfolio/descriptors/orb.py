@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from twinfolio.descriptors.detected import detected
+
 BITS = 256
 
 
@@ -17,9 +19,6 @@ def orb(grey: NDArray[np.uint8], most: int) -> tuple[NDArray[np.float32], NDArra
     """
     import cv2
 
-    points, packed = cv2.ORB.create(nfeatures=most).detectAndCompute(grey, None)
-    if packed is None:
-        return np.empty((0, 2), np.float32), np.empty((0, BITS), np.float32)
-    strongest = np.argsort([-point.response for point in points], kind="stable")[:most]
-    places = np.array([point.pt for point in points], np.float32)[strongest]
-    return places, np.unpackbits(packed[strongest], axis=1).astype(np.float32)
+    points, packed = detected(cv2.ORB.create(nfeatures=most), grey, most)
+    bits = np.empty((0, BITS)) if packed is None else np.unpackbits(packed, axis=1)
+    return points, bits.astype(np.float32)

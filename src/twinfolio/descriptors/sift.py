@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from twinfolio.descriptors.detected import detected
+
 WIDTH = 128
 
 
@@ -17,12 +19,8 @@ def rootsift(grey: NDArray[np.uint8], most: int) -> tuple[NDArray[np.float32], N
     """
     import cv2
 
-    points, sift = cv2.SIFT.create(nfeatures=most).detectAndCompute(grey, None)
-    if sift is None:
-        return np.empty((0, 2), np.float32), np.empty((0, WIDTH), np.float32)
-    strongest = np.argsort([-point.response for point in points], kind="stable")[:most]
-    places = np.array([point.pt for point in points], np.float32)[strongest]
-    return places, root(sift[strongest])
+    points, sift = detected(cv2.SIFT.create(nfeatures=most), grey, most)
+    return points, root(np.empty((0, WIDTH), np.float32) if sift is None else sift)
 
 
 def root(sift: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.pipeline.clones import ENV, commit, make_clone, run
-from tests.pipeline.test_repro import mlflow_runs
+from tests.pipeline.test_repro import STAGES, mlflow_runs
 
 pytestmark = pytest.mark.slow
 
@@ -40,9 +40,9 @@ def second(new_clone) -> Path:
 
 def test_two_clones_train_to_identical_metrics_files(tiny, second):
     first = metrics_files(tiny)
-    assert len(first) == 11
+    assert len(first) == 12
     assert first == metrics_files(second)
-    assert len(mlflow_runs(second)) == len(mlflow_runs(tiny)) == 12
+    assert len(mlflow_runs(second)) == len(mlflow_runs(tiny)) == 1 + len(STAGES)
 
 
 def test_a_refit_trains_the_champion_alone_on_one_device_or_two_and_keeps_its_threshold(new_clone, tiny):

@@ -34,3 +34,8 @@ def write_tuning(tuned: Mapping[str, Tuned], report_dir: Path) -> None:
         metrics[f"val/classical_{name}/bytes_per_image"] = 4 * one.best.vectors["val"].shape[1]
         metrics |= {f"{split}/classical_{name}/without_key_points": n for split, n in one.without.items()}
     write_metrics(report_dir / "metrics.json", metrics)
+
+
+def read_tuning(path: Path) -> pd.DataFrame:
+    """What ``write_tuning`` wrote: a row a setting, system first, then what was set, ``val_mAP`` and ``kept``."""
+    return pd.read_csv(path, dtype=dict.fromkeys(_WHOLE, "Int64"))

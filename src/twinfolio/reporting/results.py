@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from twinfolio.errors import DataError
+from twinfolio.reporting.classical import read_tuning
 from twinfolio.reporting.test_uses import count_test_uses
 
 HEADLINES = (
@@ -77,8 +78,8 @@ def results_page(workspaces: Mapping[str, Path], introduction: str, studies: Map
     parts += ["## Calibration", _CALIBRATION_TEXT, _metric_table(workspaces, CALIBRATION)]
     parts += ["## Unknown manuscripts", _UNKNOWN_TEXT, _metric_table(workspaces, UNKNOWN)]
     for title, folder in workspaces.items():
-        parts += [f"## {title}", _facts(folder), _systems_table(folder), _ablation(folder)]
-    return "\n\n".join(parts) + "\n"
+        parts += [f"## {title}", _facts(folder), _systems_table(folder), _classical(folder), _ablation(folder)]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _read(folder: Path, name: str) -> dict[str, Any]:
@@ -152,6 +153,20 @@ def _leak_study(folder: Path) -> str:
         shown = [_cell(row, name) for name in ("by group", "at random", "gap")]
         rows.append([str(row["number"]), *shown])
     return _markdown(rows)
+
+
+def _classical(folder: Path) -> str:
+    """What validation set the classical systems to; nothing where none was asked for."""
+    tuning = read_tuning(folder / "reports/classical/tuning.csv")
+    kept = tuning[tuning["kept"] == 1].dropna(axis="columns", how="all")
+    settings = list(kept.columns[1:-2])
+    rows = [["classical, on validation", *settings, "mAP", "settings tried"]]
+    rows.append(["---"] * len(rows[0]))
+    for row in kept.to_dict("records"):
+        shown = ["-" if pd.isna(row[name]) else str(row[name]) for name in settings]
+        tried = (tuning["system"] == row["system"]).sum()
+        rows.append([str(row["system"]), *shown, _short(row["val_mAP"]), str(tried)])
+    return _markdown(rows) if len(kept) else ""
 
 
 def _ablation(folder: Path) -> str:

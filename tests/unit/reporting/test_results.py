@@ -22,6 +22,14 @@ NEIGHBOURS = (
 )
 
 
+TUNING = (
+    "system,most,enlarge,words,power,distance,whiten,weight,val_mAP,kept\n"
+    "vlad_rootsift,500,1.0,64,0.5,cosine,0,,0.8,0\n"
+    "vlad_rootsift,500,1.0,64,0.5,cosine,64,,0.81,1\n"
+    "phash,,,,,hamming,,,0.2,1\n"
+)
+
+
 def write(path, content):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content if isinstance(content, str) else json.dumps(content))
@@ -41,6 +49,7 @@ def workspace(tmp_path):
     write(tmp_path / "reports/calibrate/neighbours.csv", NEIGHBOURS)
     timing = {"neighbours_plain_added_ms": 0.0, "neighbours_whitening_added_ms": 1.26}
     write(tmp_path / "reports/calibrate/timing.json", timing)
+    write(tmp_path / "reports/classical/tuning.csv", TUNING)
     write(tmp_path / "outputs/store/store.json", {"data_hash": "abc"})
     write(tmp_path / "reports/test_uses.csv", "data_hash,params_hash,commit\nabc,1,x\nabc,2,x\nother,2,x\n")
     return tmp_path
@@ -55,6 +64,21 @@ def test_the_page_copies_values_with_their_intervals(workspace):
     assert "| sample | - | - | .100 (.050-.200) |" in page
     assert "| plain | - | .900 (.800-.950) | - | .500 (.400-.600) | 0.0 |  |" in page
     assert "| whitening | dims = 8 | .930 (.900-.960) | .030 (.010-.050) | .600 (.500-.700) | 1.3 | yes |" in page
+
+
+def test_the_page_says_what_classical_systems_were_set_to_and_among_how_many(workspace):
+    page = results_page({"sample": workspace}, "")
+    columns = "most | enlarge | words | power | distance | whiten | mAP | settings tried"
+    assert f"| classical, on validation | {columns} |" in page
+    assert "| vlad_rootsift | 500 | 1.0 | 64 | 0.5 | cosine | 64 | .810 | 2 |" in page
+    assert "| phash | - | - | - | - | hamming | - | .200 | 1 |" in page
+
+
+def test_a_workspace_without_classical_systems_has_no_table_of_them(workspace):
+    write(workspace / "reports/classical/tuning.csv", TUNING.splitlines()[0] + "\n")
+    page = results_page({"sample": workspace}, "")
+    assert "classical, on validation" not in page
+    assert "\n\n\n" not in page
 
 
 def test_an_interval_below_zero_is_readable_and_no_zero_has_a_sign(workspace):

@@ -76,7 +76,7 @@ def load_classical(folder: Path, *, workers: int = 1, cache: Path | None = None)
 
     Args:
         folder: The folder.
-        workers: Processes that look for key points.
+        workers: Threads that look for key points.
         cache: SQLite file of key points by content; None keeps none.
 
     Raises:

@@ -23,7 +23,7 @@ def look(spec: EncoderSpec, images: Mapping[str, np.ndarray], workers: int, cach
     Args:
         spec: Says which.
         images: Part -> uint8 (N, H, W, C).
-        workers: Processes.
+        workers: Threads that look for key points.
         cache: SQLite file of key points; None keeps none.
     """
     encoder = Encoder(spec, workers=workers, cache=cache)

@@ -79,7 +79,7 @@ class JudgedBench:
 
     Attributes:
         judged: The set; its test queries are not looked at.
-        workers: Processes that look for key points.
+        workers: Threads that look for key points.
         cache: SQLite file of key points.
         words: Those found so far.
     """

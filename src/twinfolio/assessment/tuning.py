@@ -169,7 +169,7 @@ class Workbench:
     Attributes:
         images: Split -> the rows of its original images.
         parts: Split -> its original images.
-        workers: Processes.
+        workers: Threads that look for key points.
         cache: SQLite file of key points.
         words: Those found so far.
     """

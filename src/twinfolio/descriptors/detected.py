@@ -21,8 +21,10 @@ def detected(
         grey: uint8 (H, W).
         most: Most key points: some detectors give one more where two are equally strong.
     """
+    import cv2
+
     points, descriptors = detector.detectAndCompute(grey, None)
     if descriptors is None:
         return np.empty((0, 2), np.float32), None
     strongest = np.argsort([-point.response for point in points], kind="stable")[:most]
-    return np.array([point.pt for point in points], np.float32)[strongest], descriptors[strongest]
+    return np.asarray(cv2.KeyPoint.convert(points), np.float32)[strongest], descriptors[strongest]

@@ -115,7 +115,7 @@ class Encoder:
     Attributes:
         spec: How images become vectors.
         bags: Words and their weights; None for a hash.
-        workers: Processes that look for key points.
+        workers: Threads that look for key points.
         cache: SQLite file of key points by content; None keeps none.
     """
 
@@ -133,7 +133,7 @@ class Encoder:
         Args:
             spec: How images become vectors.
             images: uint8 (N, H, W, C), of the train split alone.
-            workers: Processes.
+            workers: Threads that look for key points.
             cache: See ``Encoder``.
 
         Raises:
@@ -204,7 +204,7 @@ class Encoder:
 
         Args:
             folder: The folder.
-            workers: Processes.
+            workers: Threads that look for key points.
             cache: See ``Encoder``.
 
         Raises:

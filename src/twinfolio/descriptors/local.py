@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, islice, pairwise
-from typing import Any, Literal, get_args
+from itertools import islice, pairwise
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +20,10 @@ from twinfolio.retrieval.cache import EmbeddingCache
 
 LocalKind = Literal["orb", "rootsift", "surf"]
 LOCAL: tuple[LocalKind, ...] = get_args(LocalKind)
-Packed = tuple[NDArray[np.float32], NDArray[Any]]
 Detector = Callable[[NDArray[np.uint8], int], tuple[NDArray[np.float32], NDArray[np.float32]]]
 _DETECTORS: dict[LocalKind, Detector] = {"orb": orb, "rootsift": rootsift, "surf": surf}
 WIDTHS: dict[LocalKind, int] = {"orb": 256, "rootsift": 128, "surf": 64}
 _KEPT_AT_ONCE = 256
-_FEW = 32
-"""Up to so many images are done before other processes would have started."""
-_TASK = 8
-"""Images that a process is given at once."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +129,7 @@ def extract(
     Args:
         images: uint8 (N, H, W, C), or a sequence of (H, W, C); a memory map is read image by image.
         extractor: What is looked for.
-        workers: Processes; a handful of images is worth no start of any.
+        workers: Threads: OpenCV and mahotas hold no lock while they look.
         cache: Opened for ``cache_key(extractor)``; a run that was killed goes on from what it holds.
         progress: Name of the progress bar; None shows none.
     """
@@ -164,47 +160,10 @@ def _extracted(
     images: NDArray[np.uint8], rows: Sequence[int], extractor: Extractor, workers: int, progress: str | None
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Row and key points of images, in order."""
+    import cv2
     from tqdm import tqdm
 
-    if workers > 1 and len(rows) > _FEW:
-        found = _by_processes(images, rows, extractor, workers)
-    else:
-        found = (_look(extractor, np.asarray(images[row])) for row in rows)
-    yield from zip(rows, tqdm(found, progress, len(rows), unit="image", disable=progress is None), strict=True)
-
-
-def _by_processes(
-    images: NDArray[np.uint8], rows: Sequence[int], extractor: Extractor, workers: int
-) -> Iterator[NDArray[np.float32]]:
-    """Key points of images, in order, looked for a few images at a time in processes of their own."""
-    from joblib import Parallel, delayed
-
-    parts = (rows[start : start + _TASK] for start in range(0, len(rows), _TASK))
-    jobs = (delayed(_look_at_some)(extractor, [np.asarray(images[row]) for row in part]) for part in parts)
-    # None: joblib would write images into files, which takes longer than to send them
-    found = Parallel(n_jobs=workers, return_as="generator", max_nbytes=None)(jobs)
-    yield from (_unpacked(extractor, *one) for one in chain.from_iterable(found))
-
-
-def _look_at_some(extractor: Extractor, images: Sequence[NDArray[np.uint8]]) -> list[Packed]:
-    return [_packed(extractor, _look(extractor, image)) for image in images]
-
-
-def _packed(extractor: Extractor, found: NDArray[np.float32]) -> Packed:
-    """Key points as they travel between processes: ORB is found faster than 256 floats for 256 bits are sent."""
-    points, descriptors = found[:, :2], found[:, 2:]
-    return points, np.packbits(descriptors > 0, axis=1) if extractor.kind == "orb" else descriptors
-
-
-def _unpacked(extractor: Extractor, points: NDArray[np.float32], descriptors: NDArray[Any]) -> NDArray[np.float32]:
-    """What ``_packed`` took apart."""
-    values = np.unpackbits(descriptors, axis=1) if extractor.kind == "orb" else descriptors
-    return np.concatenate([points, values], axis=1, dtype=np.float32)
-
-
-def _look(extractor: Extractor, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """One image, on one thread: there is a process a core."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    return extractor(image)
+    cv2.setNumThreads(1)  # an image is looked at by one thread, several images at once
+    with ThreadPoolExecutor(workers) as pool:
+        found = pool.map(lambda row: extractor(np.asarray(images[row])), rows)
+        yield from zip(rows, tqdm(found, progress, len(rows), unit="image", disable=progress is None), strict=True)

@@ -45,4 +45,4 @@ class ClassicalParams(Section):
     weights: list[Fraction] = Field(default=[0.05, 0.1, 0.2], min_length=1)
     """What matches count: a candidate's score grows by weight * log(1 + matches)."""
     workers: Count | None = None
-    """Processes that look for key points; null: one a core."""
+    """Threads that look for key points; null: one a core."""

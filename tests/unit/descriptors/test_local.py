@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 
@@ -30,23 +32,21 @@ def test_no_image_with_a_key_point_is_no_error():
 
 
 @pytest.mark.parametrize("kind", LOCAL)
-def test_two_processes_find_what_one_finds(scenes, kind, monkeypatch):
-    alone = extract(scenes, Extractor(kind, 40, 1.5))
-    monkeypatch.setattr(local, "_FEW", 2)
-    monkeypatch.setattr(local, "_TASK", 4)
-    monkeypatch.setattr(local, "_look", None)  # here; the others have their own
-    same(extract(scenes, Extractor(kind, 40, 1.5), workers=2), alone)
+def test_two_threads_find_what_one_finds(scenes, kind):
+    many = np.concatenate([np.roll(scenes, shift, axis=2) for shift in range(4)])
+    same(extract(many, Extractor(kind, 40, 1.5), workers=2), extract(many, Extractor(kind, 40, 1.5)))
 
 
-def test_no_process_is_started_for_a_handful_of_images(scenes, monkeypatch):
-    monkeypatch.setattr(local, "_by_processes", None)
-    assert len(extract(scenes, Extractor("orb", 40), workers=2)) == len(scenes)
+def test_two_images_are_looked_at_at_once(scenes, monkeypatch):
+    both, look = threading.Barrier(2, timeout=20), Extractor.__call__
+    monkeypatch.setattr(Extractor, "__call__", lambda self, image: both.wait() < 2 and look(self, image))
+    assert len(extract(scenes, Extractor("orb", 40), workers=2)) == len(scenes) == 6
 
 
 def test_an_image_is_looked_at_once_and_never_again(scenes, tmp_path, monkeypatch):
     looked, extractor = [], Extractor("surf", 40)
-    look = local._look
-    monkeypatch.setattr(local, "_look", lambda e, image: looked.append(1) or look(e, image))
+    look = Extractor.__call__
+    monkeypatch.setattr(Extractor, "__call__", lambda self, image: looked.append(1) or look(self, image))
     twice = np.concatenate([scenes[:3], scenes[:3]])
     cache = EmbeddingCache(tmp_path / "cache.sqlite", cache_key(extractor))
     first = extract(twice, extractor, cache=cache)
@@ -59,19 +59,19 @@ def test_an_image_is_looked_at_once_and_never_again(scenes, tmp_path, monkeypatc
 def test_what_was_found_before_a_kill_is_kept(scenes, tmp_path, monkeypatch):
     monkeypatch.setattr(local, "_KEPT_AT_ONCE", 2)
     extractor, seen = Extractor("orb", 30), []
-    look = local._look
+    look = Extractor.__call__
 
-    def until_killed(e, image):
+    def until_killed(self, image):
         if len(seen) == 3:
             raise KeyboardInterrupt
         seen.append(1)
-        return look(e, image)
+        return look(self, image)
 
-    monkeypatch.setattr(local, "_look", until_killed)
+    monkeypatch.setattr(Extractor, "__call__", until_killed)
     cache = EmbeddingCache(tmp_path / "cache.sqlite", cache_key(extractor))
     with pytest.raises(KeyboardInterrupt):
         extract(scenes[:5], extractor, cache=cache)
-    monkeypatch.setattr(local, "_look", lambda e, image: seen.append(1) or look(e, image))
+    monkeypatch.setattr(Extractor, "__call__", lambda self, image: seen.append(1) or look(self, image))
     found = extract(scenes[:5], extractor, cache=cache)
     assert len(seen) == 3 + 3  # two of the first three were kept
     same(found, LocalFeatures.of([extractor(image) for image in scenes[:5]], 256))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from twinfolio.assessment.tuning import Tuned
+from twinfolio.reporting.report import Chapter, write_report
 from twinfolio.reporting.tables import write_metrics, write_table
 
 COLUMNS = ("system", "most", "enlarge", "words", "power", "distance", "whiten", "weight", "val_mAP", "kept")
@@ -15,7 +16,7 @@ _WHOLE = ("most", "words", "whiten")
 
 
 def write_tuning(tuned: Mapping[str, Tuned], report_dir: Path) -> None:
-    """Write ``tuning.csv``, a row a setting, and ``metrics.json``.
+    """Write ``tuning.csv``, a row a setting, ``metrics.json`` and ``report.html``.
 
     Args:
         tuned: System -> what was tried.
@@ -31,9 +32,41 @@ def write_tuning(tuned: Mapping[str, Tuned], report_dir: Path) -> None:
     metrics: dict[str, float | None] = {}
     for name, one in tuned.items():
         metrics[f"val/classical_{name}/mAP"] = one.best.val_map
-        metrics[f"val/classical_{name}/bytes_per_image"] = 4 * one.best.vectors["val"].shape[1]
+        metrics[f"val/classical_{name}/bytes_per_image"] = _bytes(one)
         metrics |= {f"{split}/classical_{name}/without_key_points": n for split, n in one.without.items()}
     write_metrics(report_dir / "metrics.json", metrics)
+    _write_page(report_dir / "report.html", tuned, table)
+
+
+def _bytes(tuned: Tuned) -> int:
+    return 4 * int(tuned.best.vectors["val"].shape[1])
+
+
+def _write_page(path: Path, tuned: Mapping[str, Tuned], table: pd.DataFrame) -> None:
+    told = "Fitted on train; of several settings the one with the best retrieval mAP of validation in train is kept."
+    kept = table[table["kept"] == 1].drop(columns="kept")
+    kept["settings tried"] = [len(tuned[name].tried) for name in kept["system"]]
+    kept["bytes an image"] = [_bytes(tuned[name]) for name in kept["system"]]
+    for split in ("train", "val"):
+        kept[f"{split} images without key points"] = [tuned[name].without.get(split) for name in kept["system"]]
+    tables = [("Kept", kept.astype(object).fillna("")), ("All that was tried", table.astype(object).fillna(""))]
+    chapter = Chapter("Settings", [told], at_the_end(table), tables)
+    write_report(path, "Classical systems", "Validation only; test was not opened.", [], [chapter])
+
+
+def at_the_end(table: pd.DataFrame) -> list[str]:
+    """A caution for each system that was best at the largest value tried of a setting; ``table`` as ``tuning.csv``."""
+    notes = []
+    for name, tried in table.groupby("system", sort=False):
+        best = tried[tried["kept"] == 1].iloc[0]
+        ends = [
+            f"{key} = {best[key]:g}"
+            for key in COLUMNS[1:-2]
+            if key != "distance" and tried[key].nunique() > 1 and best[key] == tried[key].max()
+        ]
+        if ends:
+            notes.append(f"{name} is best at the largest value tried of {', '.join(ends)}: a longer list may help.")
+    return notes
 
 
 def read_tuning(path: Path) -> pd.DataFrame:

@@ -197,8 +197,9 @@ def _warn_if_changed(root: Path) -> None:
     """Say in one line that ``data/`` is not what ``data.dvc`` records."""
     if not (root / "data.dvc").exists():
         return
-    status = run_dvc(["status", "--json", "data.dvc"], root)
-    if status.returncode == 0 and json.loads(status.stdout or "{}"):
+    # not `dvc status`: a clone's cache is empty, and it then says that without comparing contents
+    status = run_dvc(["data", "status", "--json"], root)
+    if status.returncode == 0 and "data/" in json.loads(status.stdout).get("uncommitted", {}).get("modified", []):
         logger.warning("data/ differs from what data.dvc records; dvc repro will record it anew")
 
 

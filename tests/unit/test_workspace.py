@@ -188,6 +188,15 @@ def test_data_that_dvc_does_not_record_is_one_warning_and_stays(with_dvc, caplog
     assert warnings_of(caplog) == ["data/ differs from what data.dvc records; dvc repro will record it anew"]
 
 
+@pytest.mark.parametrize(("text", "warned"), [("mine", False), ("changed", True)])
+def test_an_empty_cache_hides_neither_equal_nor_changed_data(with_dvc, caplog, text, warned):
+    record(with_dvc, "mine")
+    shutil.rmtree(with_dvc / ".dvc/cache")
+    (with_dvc / "data/a/1.txt").write_text(text)
+    provide_data(with_dvc)
+    assert bool(warnings_of(caplog)) is warned
+
+
 def test_without_data_the_remote_comes_first(with_dvc, tmp_path, caplog):
     record(with_dvc, "of the remote")
     run_dvc(["remote", "add", "-d", "folder", str(tmp_path / "remote")], with_dvc).check_returncode()

@@ -27,7 +27,7 @@ bench: $(READY) ## make bench NAME=loader
 bench-table: $(READY)
 	@python benchmarks/table.py
 
-results: $(READY) ## docs/results.md from the reports of the root and of WORKSPACES="medieval arabic medieval-blocks arabic-blocks"
+results: $(READY) ## docs/results.md from the reports of the root and of WORKSPACES="medieval arabic"
 	@python pipelines/results.py $(WORKSPACES)
 
 lock: $(READY) ## pin every package anew, for Python 3.11 to 3.13

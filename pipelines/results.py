@@ -1,8 +1,8 @@
 """``make results``: write ``docs/results.md`` from the reports of the root and of workspaces that have run.
 
-make results WORKSPACES="medieval arabic medieval-blocks arabic-blocks"
+make results WORKSPACES="medieval arabic leak_gap-arabic"
 
-A workspace whose leak study has run (``medieval``) gives its table; the others give all of theirs.
+A workspace whose leak study has run (``leak_gap-arabic``) gives its table; the others give all of theirs.
 """
 
 from __future__ import annotations

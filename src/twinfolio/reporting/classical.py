@@ -43,12 +43,15 @@ def _bytes(tuned: Tuned) -> int:
 
 
 def _write_page(path: Path, tuned: Mapping[str, Tuned], table: pd.DataFrame) -> None:
-    told = "Fitted on train; of several settings the one with the best retrieval mAP of validation in train is kept."
+    told = (
+        "Fitted on train; of the settings tried the one with the best retrieval mAP of validation in train is kept. "
+        "Bytes are those of an image's row; images without key points are counted."
+    )
     kept = table[table["kept"] == 1].drop(columns="kept")
-    kept["settings tried"] = [len(tuned[name].tried) for name in kept["system"]]
-    kept["bytes an image"] = [_bytes(tuned[name]) for name in kept["system"]]
+    kept["tried"] = [len(tuned[name].tried) for name in kept["system"]]
+    kept["bytes"] = [_bytes(tuned[name]) for name in kept["system"]]
     for split in ("train", "val"):
-        kept[f"{split} images without key points"] = [tuned[name].without.get(split) for name in kept["system"]]
+        kept[f"{split} without key points"] = [tuned[name].without.get(split) for name in kept["system"]]
     tables = [("Kept", kept.astype(object).fillna("")), ("All that was tried", table.astype(object).fillna(""))]
     chapter = Chapter("Settings", [told], at_the_end(table), tables)
     write_report(path, "Classical systems", "Validation only; test was not opened.", [], [chapter])

@@ -58,7 +58,7 @@ def warm(model: Path, photos: list[Path], repeats: int = 9) -> tuple[dict[str, f
     from twinfolio.serving.archive import prepare
     from twinfolio.serving.certainty import load_certainty
     from twinfolio.serving.gallery import read_gallery
-    from twinfolio.serving.program import load_program
+    from twinfolio.serving.loading import load_program
     from twinfolio.serving.reading import content_hash, read_rows
 
     program = load_program(model)
@@ -113,7 +113,7 @@ def write_model(scratch: Path) -> Path:
     from twinfolio.models.bundle import load_model, save_model
     from twinfolio.models.embedder import build_class_layer, build_siamese
     from twinfolio.retrieval.recipe import Recipe
-    from twinfolio.serving.program import load_program
+    from twinfolio.serving.loading import load_program
     from twinfolio.serving.reading import embed_all
 
     embedder, head = build_siamese("tf_efficientnet_lite0", weights="imagenet", head="distance", distance="cosine")

@@ -26,7 +26,7 @@ def _classify(options: argparse.Namespace) -> None:
     from twinfolio.reporting.query_page import as_percent
     from twinfolio.serving.certainty import load_certainty
     from twinfolio.serving.classes import most_probable
-    from twinfolio.serving.program import load_program
+    from twinfolio.serving.loading import load_program
 
     top, program = at_least_one("--top", options.top), load_program(options.model)
     temperature = load_certainty(program.folder).temperature

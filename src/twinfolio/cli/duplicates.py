@@ -73,7 +73,7 @@ def _model(options: argparse.Namespace) -> ByEmbedding | None:
     from twinfolio.serving.duplicates import ByEmbedding
     from twinfolio.serving.encoded import EncodedProgram
     from twinfolio.serving.gallery import read_gallery
-    from twinfolio.serving.program import load_program
+    from twinfolio.serving.loading import load_program
 
     program = load_program(options.model)
     plain = isinstance(program, EncodedProgram)

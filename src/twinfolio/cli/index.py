@@ -70,7 +70,7 @@ def _build(options: argparse.Namespace) -> None:
     from twinfolio.retrieval.index import read_index
     from twinfolio.serving.archive import build, build_from_gallery, recall
     from twinfolio.serving.gallery import read_gallery
-    from twinfolio.serving.program import load_program
+    from twinfolio.serving.loading import load_program
 
     started, program = time.perf_counter(), load_program(options.model)
     if options.folder is None:
@@ -90,7 +90,7 @@ def _build(options: argparse.Namespace) -> None:
 
 def _add(options: argparse.Namespace) -> None:
     from twinfolio.serving.archive import add
-    from twinfolio.serving.program import load_program
+    from twinfolio.serving.loading import load_program
 
     started, program = time.perf_counter(), load_program(options.model)
     embedded = _embed(options, program)
@@ -101,7 +101,7 @@ def _add(options: argparse.Namespace) -> None:
 
 def _remove(options: argparse.Namespace) -> None:
     from twinfolio.serving.archive import remove
-    from twinfolio.serving.program import load_program
+    from twinfolio.serving.loading import load_program
 
     removed = remove(options.index, options.pattern, load_program(options.model))
     print(f"{options.index}: {removed} images removed")

@@ -40,8 +40,8 @@ def add_parser(commands: Any) -> None:
 def _oneshot(options: argparse.Namespace) -> None:
     from twinfolio.evaluation.oneshot import oneshot_report
     from twinfolio.evaluation.trials import write_trials
+    from twinfolio.serving.loading import load_program
     from twinfolio.serving.oneshot import credit_of, embed_collection, group_images, known_classes, list_collection
-    from twinfolio.serving.program import load_program
 
     at_least_one("--shots", options.shots)
     at_least_one("--trials", options.trials)

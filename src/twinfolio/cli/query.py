@@ -38,7 +38,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _query(options: argparse.Namespace) -> None:
-    from twinfolio.serving.program import load_program
+    from twinfolio.serving.loading import load_program
 
     k, program = at_least_one("-k", options.k), load_program(options.model)
     searcher = _searcher(options, program)

@@ -21,8 +21,6 @@ from twinfolio.retrieval.scorers import Floats, Scorer
 
 CALIBRATION = "calibration.json"
 FILES = ("model.safetensors", "model.json", "rendering.json", "classes.json", "embedder.onnx")
-ENCODER = "encoder.json"
-"""Only the folder of a classical system has it."""
 BATCH = 16
 
 
@@ -138,16 +136,12 @@ class Program:
         return np.concatenate([self._session.run([output], {"images": part}, options)[0] for part in parts])
 
 
-def load_program(folder: Path) -> Program:
-    """Open a model folder, or a classical system's.
+def load_trained(folder: Path) -> Program:
+    """Open a trained model's folder.
 
     Raises:
-        ModelError: It is neither, or it was written before programs were part of it.
+        ModelError: It is none, it is damaged, or it was written before programs were part of it.
     """
-    if (folder / ENCODER).is_file():
-        from twinfolio.serving.encoded import load_encoded
-
-        return load_encoded(folder)
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise ModelError(f"{folder}: {missing[0]} is missing", "run the stage evaluate again")

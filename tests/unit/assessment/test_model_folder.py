@@ -18,7 +18,7 @@ from twinfolio.evaluation.calibration import Calibrator
 from twinfolio.evaluation.conformal import Conformal
 from twinfolio.retrieval.recipe import Recipe, load_recipe
 from twinfolio.retrieval.whitening import fit_whitening
-from twinfolio.serving.program import load_program
+from twinfolio.serving.loading import load_program
 
 TRUNK = "test_efficientnet"
 

@@ -25,7 +25,7 @@ def paint(path, seed, label=0):
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory):
     """``data/``, its class folders, and ``outputs/evaluate/model``."""
-    from twinfolio.serving.program import load_program
+    from twinfolio.serving.loading import load_program
     from twinfolio.serving.reading import read_rows
 
     root = tmp_path_factory.mktemp("workspace")

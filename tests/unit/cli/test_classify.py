@@ -7,7 +7,7 @@ import pytest
 
 
 def test_probabilities_are_those_of_the_class_layer_over_the_temperature(run, workspace):
-    from twinfolio.serving.program import load_program
+    from twinfolio.serving.loading import load_program
     from twinfolio.serving.reading import read_rows
 
     status, output, errors = run("classify", "data/ba/p0.png", "--json", "-n", 3)
@@ -48,7 +48,7 @@ def test_a_model_without_a_class_layer_is_one_line(run, here, workspace):
 
 def test_probabilities_over_tiles_are_averaged(workspace):
     from twinfolio.serving.classes import most_probable
-    from twinfolio.serving.program import load_program
+    from twinfolio.serving.loading import load_program
 
     program = load_program(workspace / "outputs/evaluate/model")
     vectors = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32)

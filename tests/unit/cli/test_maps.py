@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from twinfolio.cli.maps import explainer
-from twinfolio.serving.program import load_program
+from twinfolio.serving.loading import load_program
 from twinfolio.serving.reading import read_rows
 
 

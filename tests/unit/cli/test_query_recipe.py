@@ -18,7 +18,7 @@ from twinfolio.retrieval.recipe_scores import RecipeScores
 from twinfolio.retrieval.reciprocal import Reciprocal
 from twinfolio.retrieval.views import Views
 from twinfolio.retrieval.whitening import fit_whitening
-from twinfolio.serving.program import load_program
+from twinfolio.serving.loading import load_program
 from twinfolio.serving.reading import read_rows
 
 RECIPES = {

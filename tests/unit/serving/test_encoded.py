@@ -14,7 +14,7 @@ from twinfolio.retrieval.matched import Matched
 from twinfolio.retrieval.recipe import Recipe
 from twinfolio.sample.planted import plant
 from twinfolio.sample.scenes import draw_views
-from twinfolio.serving.program import load_program
+from twinfolio.serving.loading import load_program
 
 SPECS = {
     "plain": (EncoderSpec("rootsift", words=4, most=60), Recipe()),

@@ -9,7 +9,7 @@ from twinfolio.data.store_plan import Rendering
 from twinfolio.models.bundle import load_model, save_model
 from twinfolio.models.embedder import build_siamese
 from twinfolio.models.onnx_export import export_embedder
-from twinfolio.serving.program import load_program
+from twinfolio.serving.loading import load_program
 
 SIZE = 64
 

@@ -119,7 +119,7 @@ def plot_roc_and_pr(
     for axes in (left, right):
         axes.set_xlim(-0.01, 1.01)
         axes.set_ylim(-0.01, 1.02)
-    left.legend(fontsize=9, frameon=False, loc="lower right")
+    _name_lines(left, len(roc))
     save(figure, path)
 
 
@@ -137,7 +137,7 @@ def plot_cmc(path: Path, curves: Mapping[str, np.ndarray]) -> None:
     finish(axes, "rank k", "queries answered within k")
     _whole_numbers(axes)
     axes.set_ylim(top=1.01)
-    axes.legend(fontsize=9, frameon=False, loc="lower right")
+    _name_lines(axes, len(curves))
     save(figure, path)
 
 
@@ -238,9 +238,18 @@ def _whole_numbers(axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
+def _name_lines(axes: Axes, n: int) -> None:
+    """The legend of n lines: in the corner, or beside the panels where it would hide lines."""
+    if n <= len(PALETTE):
+        axes.legend(fontsize=9, frameon=False, loc="lower right")
+    else:
+        axes.figure.legend(*axes.get_legend_handles_labels(), fontsize=9, frameon=False, loc="outside right upper")
+
+
 def line(i: int) -> dict[str, Any]:
-    """Colour and dash of the i-th line: two signs, so that a grey print is readable too."""
-    return {"color": PALETTE[i % len(PALETTE)], "linestyle": _DASHES[i % len(_DASHES)], "linewidth": 1.8}
+    """Colour and dash of the i-th line: two signs, so that a grey print is readable too; no two of 32 look alike."""
+    dash = _DASHES[(i + i // len(PALETTE)) % len(_DASHES)]
+    return {"color": PALETTE[i % len(PALETTE)], "linestyle": dash, "linewidth": 1.8}
 
 
 def _short(name: str) -> str:

@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from twinfolio.reporting.plots import (
+    line,
     plot_cmc,
     plot_confusion,
     plot_history,
@@ -62,6 +63,20 @@ def test_the_same_numbers_give_the_same_bytes_and_others_do_not(draw, tmp_path):
     assert first != third
     assert b"Software" not in first
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png", "c.png"]
+
+
+def test_no_two_of_thirty_two_lines_look_alike():
+    assert len({tuple(line(i).items()) for i in range(32)}) == 32
+
+
+def test_names_of_many_lines_stand_beside_them(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("twinfolio.reporting.plots.save", lambda figure, path: drawn.append(figure))
+    for n in (8, 9):
+        plot_cmc(tmp_path / "cmc.png", {f"system {i}": np.linspace(0, 1, 5) for i in range(n)})
+    few, many = drawn
+    assert (len(few.legends), few.axes[0].get_legend() is not None) == (0, True)
+    assert (len(many.legends), many.axes[0].get_legend()) == (1, None)
 
 
 @pytest.mark.parametrize("draw", FIGURES)

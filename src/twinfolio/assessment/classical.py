@@ -4,7 +4,7 @@ A folder of one::
 
     encoder.json     descriptor, encoding, words, distance
     encoder.npz      words and their weights, where there are any
-    neighbours.json  a whitening or a re-ranking by matched key points (neighbours.npz: the whitening's arrays)
+    neighbours.json  a whitening and a re-ranking by matched key points (neighbours.npz: the whitening's arrays)
     rendering.json   how an image becomes rows
     classes.json     class names
     embeddings.npy   float32 (R, D), a row for each line of gallery.csv

@@ -58,21 +58,18 @@ class Grid:
 
     def settings(self, name: str) -> list[Setting]:
         """All settings of a system without its re-ranking, key points of one kind after another's."""
-        named = spec_named(name)
-        base = replace(named, seed=self.seed, matched=0)
+        base = replace(spec_named(name), seed=self.seed, matched=0)
         if base.extractor is None:
             return [Setting(base)]
-        # rows that end in key points are not whitened
-        grid = replace(self, whiten=(0,)) if named.matched else self
-        own = grid._bags if base.encoding == "bow" else grid._vlads
+        own = self._bags if base.encoding == "bow" else self._vlads
         looks = product(self.enlarge, self.most)
         return [one for enlarge, most in looks for one in own(replace(base, enlarge=enlarge, most=most))]
 
-    def rerankings(self, spec: EncoderSpec) -> list[Setting]:
-        """Ways to rank the first candidates of an encoder again."""
-        matched = replace(spec, matched=self.matched)
-        how = Matched(candidates=self.candidates, points=self.matched, width=matched.width)
-        return [Setting(matched, matched=replace(how, weight=weight)) for weight in self.weights]
+    def rerankings(self, setting: Setting) -> list[Setting]:
+        """Ways to rank a setting's first candidates again."""
+        spec = replace(setting.spec, matched=self.matched)
+        how = Matched(candidates=self.candidates, points=self.matched, width=spec.width)
+        return [replace(setting, spec=spec, matched=replace(how, weight=weight)) for weight in self.weights]
 
     def _bags(self, spec: EncoderSpec) -> list[Setting]:
         tried = product(self.bow_words, self.bow_distances)
@@ -114,8 +111,8 @@ class Setting:
 
     def recipe(self, train: np.ndarray) -> Recipe:
         """What is done to vectors, a whitening being learned from those of train (R, D)."""
-        whitening = fit_whitening(train, self.whiten) if self.whiten else None
-        return Recipe(whitening=whitening, matched=self.matched)
+        plain = Recipe(matched=self.matched)
+        return replace(plain, whitening=fit_whitening(plain.vectors_of(train), self.whiten)) if self.whiten else plain
 
 
 @dataclass(frozen=True)
@@ -225,7 +222,7 @@ def tune(name: str, grid: Grid, bench: Bench) -> Tuned:
     tuned = _tune(grid.settings(name), bench)
     if not spec_named(name).matched:
         return tuned
-    again = _tune(grid.rerankings(tuned.best.setting.spec), bench)
+    again = _tune(grid.rerankings(tuned.best.setting), bench)
     return replace(again, tried=tuned.tried + again.tried)
 
 

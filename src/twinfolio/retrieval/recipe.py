@@ -44,7 +44,7 @@ class Recipe:
         augmentation: Each gallery image is blended with its neighbours, once (database side).
         expansion: Each query is blended with its neighbours and asked again.
         reciprocal: The first candidates are ranked again, by their neighbours.
-        matched: The first candidates are ranked again, by the key points that their rows hold.
+        matched: The first candidates are ranked again, by the key points that their rows hold after a vector.
 
     Raises:
         ValueError: ``matched`` with a part that would blend key points, or with ``reciprocal``.
@@ -58,9 +58,9 @@ class Recipe:
     matched: Matched | None = None
 
     def __post_init__(self) -> None:
-        others = (self.views, self.whitening, self.augmentation, self.expansion, self.reciprocal)
+        others = (self.views, self.augmentation, self.expansion, self.reciprocal)
         if self.matched is not None and any(part is not None for part in others):
-            raise ValueError("matches go with no other part")
+            raise ValueError("matches go with no other part but a whitening")
 
     @property
     def reranked(self) -> int:
@@ -101,10 +101,15 @@ class Recipe:
         """The same recipe with its whitening learned from other embeddings (N, D), as for a model trained once more."""
         if self.whitening is None:
             return self
-        return replace(self, whitening=fit_whitening(vectors, self.whitening.dims, self.whitening.shrinkage))
+        own = self.vectors_of(vectors)
+        return replace(self, whitening=fit_whitening(own, self.whitening.dims, self.whitening.shrinkage))
+
+    def vectors_of(self, rows: Floats) -> Floats:
+        """The vectors of rows (N, D) that may end in key points."""
+        return rows if self.matched is None else rows[:, : -self.matched.columns]
 
     def transform(self, vectors: Floats) -> Floats:
-        """Embeddings (N, D) as they are compared (N, K).
+        """Embeddings (N, D) as they are compared (N, K); key points after them stay as they are.
 
         Raises:
             ModelError: The whitening was learned from embeddings of another width.
@@ -112,18 +117,27 @@ class Recipe:
         whitening = self.whitening
         if whitening is None:
             return np.ascontiguousarray(vectors, dtype=np.float32)
-        if vectors.shape[1] != len(whitening.mean):
+        own = self.vectors_of(vectors)
+        if own.shape[1] != len(whitening.mean):
             raise ModelError(
-                f"{JSON}: whitening of {len(whitening.mean)} dimensions, embeddings of {vectors.shape[1]}", _MEND
+                f"{JSON}: whitening of {len(whitening.mean)} dimensions, embeddings of {own.shape[1]}", _MEND
             )
-        return whitening.apply(vectors)
+        whitened = whitening.apply(own)
+        return whitened if self.matched is None else np.hstack([whitened, vectors[:, own.shape[1] :]])
 
     def scorer(self, build: BuildScorer) -> BuildScorer:
         """What scores transformed vectors: the head, or after a whitening the cosine."""
+        scorer = build if self.whitening is None else distance_scorer("cosine")
+        if self.matched is None:
+            return scorer
+        columns = self.matched.columns
+        return lambda gallery: VectorsOnly(gallery, scorer, columns)
+
+    def head(self, kind: str) -> str:
+        """What compares transformed vectors: a distance after a whitening, else the model's head of this kind."""
         if self.matched is not None:
-            columns = self.matched.columns
-            return lambda gallery: VectorsOnly(gallery, build, columns)
-        return build if self.whitening is None else distance_scorer("cosine")
+            return "matched key points"
+        return kind if self.whitening is None else "distance"
 
     def distance(self, head: str) -> str:
         """The distance under which transformed vectors are near: the head's, or after a whitening cosine."""

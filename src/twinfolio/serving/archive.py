@@ -160,7 +160,7 @@ def _require(backend: str, program: Program) -> None:
         from twinfolio.retrieval.backends import require_backend
 
         # after a whitening no head is asked
-        require_backend(backend, program.config["head"] if program.recipe.whitening is None else "distance")
+        require_backend(backend, program.recipe.head(program.config["head"]))
 
 
 def _write(writer: IndexWriter, vectors: Floats, rows: Rows, provenance: Provenance, program: Program) -> None:

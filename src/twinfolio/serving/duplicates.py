@@ -184,13 +184,8 @@ def _image_vectors(model: ByEmbedding, rows: Floats, first: NDArray[np.int64]) -
         rows: (R, D), a row a tile.
         first: (N,) row of each image's first tile.
     """
-    tiles = unit_rows(_without_points(model.program, rows))
+    recipe = model.program.recipe
+    tiles = unit_rows(recipe.vectors_of(rows))
     if model.gallery is not None:
-        tiles = fit_whitening(_without_points(model.program, model.gallery), DIMS, SHRINKAGE).apply(tiles)
+        tiles = fit_whitening(recipe.vectors_of(model.gallery), DIMS, SHRINKAGE).apply(tiles)
     return unit_rows(np.add.reduceat(tiles, first, axis=0))
-
-
-def _without_points(program: Program, rows: Floats) -> Floats:
-    """Vectors without the key points that some recipes keep after them."""
-    matched = program.recipe.matched
-    return rows if matched is None else rows[:, : -matched.columns]

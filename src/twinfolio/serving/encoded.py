@@ -86,8 +86,7 @@ def load_encoded(folder: Path) -> EncodedProgram:
         rendering, classes = (
             json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("rendering", "classes")
         )
-        spec = Encoder.load(folder).spec
-        head = "distance" if not spec.matched else "matched key points"
-        return EncodedProgram(folder, {"head": head, "distance": spec.distance}, classes, Rendering(**rendering))
+        config = {"head": "distance", "distance": Encoder.load(folder).spec.distance}
+        return EncodedProgram(folder, config, classes, Rendering(**rendering))
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{folder}: not a whole folder of a classical system ({error})", MEND) from None

@@ -47,7 +47,7 @@ def bench(streets, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("name", "settings"), [("bow_orb", 4), ("vlad_rootsift", 2), ("vlad_surf_matched", 2), ("dhash", 1)]
+    ("name", "settings"), [("bow_orb", 4), ("vlad_rootsift", 2), ("vlad_surf_matched", 3), ("dhash", 1)]
 )
 def test_the_setting_with_the_highest_validation_map_is_kept(name, settings, bench):
     tuned = tune(name, SMALL, bench)

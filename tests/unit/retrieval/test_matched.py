@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from twinfolio.descriptors.matching import Matching, count_matches
+from twinfolio.errors import ModelError
 from twinfolio.retrieval.expansion import Expansion
 from twinfolio.retrieval.matched import Matched
 from twinfolio.retrieval.prepared import NOTHING, PreparedGallery
 from twinfolio.retrieval.recipe import Recipe, load_recipe
 from twinfolio.retrieval.recipe_scores import RecipeScores
 from twinfolio.retrieval.scorers import distance_scorer
+from twinfolio.retrieval.whitening import fit_whitening
 
 HOW = Matched(ratio=1.0, weight=0.3, candidates=5, points=6, width=8)
 OWNER = np.array([0, 1, 1, 2, 3, 4, 5, 6, 7])
@@ -26,9 +28,10 @@ def draw(n, seed=0):
     return np.hstack([rng.normal(size=(n, 4)), points.reshape(n, -1)]).astype(np.float32)
 
 
-def slow(tiles, rows, owner, candidates):
+def slow(tiles, rows, owner, candidates, whitening=None):
     """Scores of all images, the mean over pairs of tiles; matches count for the first candidates."""
-    unit = [side[:, :4] / np.linalg.norm(side[:, :4], axis=1, keepdims=True) for side in (tiles, rows)]
+    vectors = [side[:, :4] if whitening is None else whitening.apply(side[:, :4]) for side in (tiles, rows)]
+    unit = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in vectors]
     keep = [[row[4:].reshape(6, 10)[row[4:].reshape(6, 10)[:, 2:].any(1)] for row in side] for side in (tiles, rows)]
     gains = [[0.3 * np.log1p(count_matches(a, b, Matching(ratio=1.0))) for b in keep[1]] for a in keep[0]]
     pairs = unit[0] @ unit[1].T
@@ -40,11 +43,12 @@ def slow(tiles, rows, owner, candidates):
 
 @pytest.mark.parametrize("n_tiles", [1, 2])
 @pytest.mark.parametrize("candidates", [5, 8])
-def test_the_first_candidates_are_ranked_again_by_their_matches(n_tiles, candidates):
+@pytest.mark.parametrize("whitening", [None, fit_whitening(draw(40, seed=5)[:, :4], 3)])
+def test_the_first_candidates_are_ranked_again_by_their_matches(n_tiles, candidates, whitening):
     rows, tiles = draw(len(OWNER)), draw(n_tiles + 1, seed=1)[1:]
-    recipe = Recipe(matched=Matched(ratio=1.0, weight=0.3, candidates=candidates, points=6, width=8))
-    gallery = PreparedGallery(recipe, rows, OWNER, COSINE)
-    expected = slow(tiles, rows, OWNER, candidates)
+    how = Matched(ratio=1.0, weight=0.3, candidates=candidates, points=6, width=8)
+    gallery = PreparedGallery(Recipe(matched=how, whitening=whitening), rows, OWNER, COSINE)
+    expected = slow(tiles, rows, OWNER, candidates, whitening)
     images, scores = gallery.search(tiles, 8)
     np.testing.assert_allclose(scores, expected[images], atol=1e-6)
     assert (np.diff(scores) <= 0).all()
@@ -79,6 +83,14 @@ def test_a_barred_image_takes_no_place_among_the_candidates():
     rest = np.unique(OWNER[kept])
     expected = slow(tiles, rows[kept], np.searchsorted(rest, OWNER[kept]), 5)
     np.testing.assert_allclose(scores, expected[np.searchsorted(rest, images)], atol=1e-6)
+
+
+def test_a_whitening_is_learned_from_vectors_alone():
+    rows = draw(40, seed=5)
+    recipe = Recipe(matched=HOW, whitening=fit_whitening(rows[:, :4], 3))
+    assert recipe.fitted(rows).whitening.mean.tolist() == recipe.whitening.mean.tolist()
+    with pytest.raises(ModelError, match="whitening of 4 dimensions, embeddings of 5"):
+        recipe.transform(np.hstack([rows[:, :1], rows]))
 
 
 def test_it_is_saved_and_read_with_the_recipe(tmp_path):

@@ -1,6 +1,7 @@
 """A classical system's folder behind the same commands as a model's."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,16 +13,16 @@ from twinfolio.descriptors.encoder import Encoder, EncoderSpec
 from twinfolio.errors import ModelError
 from twinfolio.retrieval.matched import Matched
 from twinfolio.retrieval.recipe import Recipe
+from twinfolio.retrieval.whitening import fit_whitening
 from twinfolio.sample.planted import plant
 from twinfolio.sample.scenes import draw_views
 from twinfolio.serving.loading import load_program
 
+MATCHED = (EncoderSpec("rootsift", words=4, most=60, matched=30), Recipe(matched=Matched(points=30, candidates=4)))
 SPECS = {
     "plain": (EncoderSpec("rootsift", words=4, most=60), Recipe()),
-    "matched": (
-        EncoderSpec("rootsift", words=4, most=60, matched=30),
-        Recipe(matched=Matched(points=30, candidates=4)),
-    ),
+    "matched": MATCHED,
+    "whitened, matched": MATCHED,
     "hash": (EncoderSpec("phash"), Recipe()),
 }
 
@@ -37,7 +38,10 @@ def folder(request, tmp_path, views, monkeypatch):
     monkeypatch.chdir(tmp_path)
     spec, recipe = SPECS[request.param]
     model = tmp_path / "model"
-    Encoder.fit(spec, views).save(model)
+    encoder = Encoder.fit(spec, views)
+    if request.param.startswith("whitened"):
+        recipe = replace(recipe, whitening=fit_whitening(recipe.vectors_of(encoder(views)), 6))
+    encoder.save(model)
     recipe.save(model)
     rendering = {"size": 96, "fit": "pad", "channels": 3, "tiles": 1, "tile_above": 3.0}
     (model / "rendering.json").write_text(json.dumps(rendering))

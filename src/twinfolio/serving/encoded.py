@@ -67,6 +67,14 @@ class EncodedProgram(Program):
         """See ``Program``."""
         return distance_scorer(self.encoder.spec.distance)(gallery)
 
+    def pairwise(self, queries: Floats, gallery: Floats) -> Floats:
+        """Scores (Q, M) of rows with others, whitened and raised by matches as the recipe says."""
+        recipe = self.recipe
+        of_queries, of_gallery = recipe.transform(queries), recipe.transform(gallery)
+        scores = recipe.scorer(self.scorer)(of_gallery).pairwise(of_queries)
+        gains = 0.0 if recipe.matched is None else recipe.matched.gains(of_queries, of_gallery)
+        return np.asarray(scores + gains, dtype=np.float32)
+
     def probabilities(self, embeddings: Floats) -> Floats:
         """None are known.
 
@@ -86,7 +94,8 @@ def load_encoded(folder: Path) -> EncodedProgram:
         rendering, classes = (
             json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("rendering", "classes")
         )
-        config = {"head": "distance", "distance": Encoder.load(folder).spec.distance}
+        distance = Encoder.load(folder).spec.distance
+        config = {"head": "distance", "distance": distance, "normalise": distance != "l1"}
         return EncodedProgram(folder, config, classes, Rendering(**rendering))
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{folder}: not a whole folder of a classical system ({error})", MEND) from None

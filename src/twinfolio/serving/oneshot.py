@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from twinfolio.data.groups import groups_from_pattern
 from twinfolio.data.sources.folder import list_images
-from twinfolio.errors import DataError
+from twinfolio.errors import DataError, ModelError
 from twinfolio.evaluation.arrays import Floats
 from twinfolio.evaluation.oneshot import Support, trial_credit, trial_scores
 from twinfolio.evaluation.trials import Trials
-from twinfolio.retrieval.heads import build_scorer, read_part
 from twinfolio.serving.program import Program
 from twinfolio.serving.reading import content_hash, embed_all
 
@@ -123,13 +122,12 @@ def credit_of(trials: Trials, embedded: Embedded, program: Program, support: Sup
         embedded: Their embeddings.
         program: The model.
         support: What is averaged over a class's K images.
+
+    Raises:
+        ModelError: Rows that end in key points are to be averaged.
     """
-    kind, distance, state = program.config["head"], program.config["distance"], read_part(program.folder, "head")
-    scores = trial_scores(
-        trials,
-        embedded.vectors,
-        lambda query, shown: build_scorer(kind, distance, state, shown).pairwise(query),
-        support,
-        unit=program.config["normalise"],
-    )
+    if support == "embedding" and program.recipe.matched is not None:
+        raise ModelError(f"{program.folder}: no mean of key points matches others", "choose --support score")
+    unit = program.config["normalise"]
+    scores = trial_scores(trials, embedded.vectors, program.pairwise, support, unit=unit)
     return trial_credit(scores, trials.answers)

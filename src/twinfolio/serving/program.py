@@ -106,6 +106,10 @@ class Program:
         """The head against a gallery (M, D)."""
         return build_scorer(self.config["head"], self.config["distance"], read_part(self.folder, "head"), gallery)
 
+    def pairwise(self, queries: Floats, gallery: Floats) -> Floats:
+        """Scores (Q, M) of embeddings (Q, D) with others (M, D), by the head alone."""
+        return self.scorer(gallery).pairwise(queries)
+
     def probabilities(self, embeddings: Floats) -> Floats:
         """Class probabilities (N, classes) of embeddings (N, D), as training left them.
 

@@ -12,6 +12,7 @@ from twinfolio.cli import main
 from twinfolio.descriptors.encoder import Encoder, EncoderSpec
 from twinfolio.errors import ModelError
 from twinfolio.retrieval.matched import Matched
+from twinfolio.retrieval.prepared import PreparedGallery
 from twinfolio.retrieval.recipe import Recipe
 from twinfolio.retrieval.whitening import fit_whitening
 from twinfolio.sample.planted import plant
@@ -108,6 +109,24 @@ def test_an_approximate_index_does_not_follow_key_points(folder, capsys):
     matched = load_program(folder).recipe.matched is not None
     assert status == (2 if matched else 0)
     assert ("no approximate index follows a matched key points head" in capsys.readouterr().err) == matched
+
+
+def test_one_shot_trials_are_scored_as_a_query_is(folder, views, capsys):
+    program = load_program(folder)
+    rows = program.embed(views)
+    gallery = PreparedGallery(program.recipe, rows, np.arange(len(rows)), program.scorer)
+    for query in range(3):
+        images, scores = gallery.search(rows[query : query + 1], 4)  # as many as a re-ranking has candidates
+        np.testing.assert_allclose(program.pairwise(rows[query : query + 1], rows)[0][images], scores, atol=1e-5)
+    assert main(["oneshot", "data", "--ways", "2", "--trials", "20", "--model", "model", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["trials"] == 20
+
+
+def test_key_points_are_not_averaged(folder, capsys):
+    status = main(["oneshot", "data", "--ways", "2", "--support", "embedding", "--model", "model"])
+    matched = load_program(folder).recipe.matched is not None
+    assert status == (2 if matched else 0)
+    assert ("choose --support score" in capsys.readouterr().err) == matched
 
 
 def test_another_setting_is_another_fingerprint(folder):

@@ -58,17 +58,20 @@ def _write_page(path: Path, tuned: Mapping[str, Tuned], table: pd.DataFrame) -> 
 
 
 def at_the_end(table: pd.DataFrame) -> list[str]:
-    """A caution for each system that was best at the largest value tried of a setting; ``table`` as ``tuning.csv``."""
+    """A caution for each system that was best at an end of what was tried; ``table`` as ``tuning.csv``.
+
+    The least of ``enlarge`` and ``whiten`` is no end: it means not at all.
+    """
     notes = []
     for name, tried in table.groupby("system", sort=False):
         best = tried[tried["kept"] == 1].iloc[0]
-        ends = [
-            f"{key} = {best[key]:g}"
-            for key in COLUMNS[1:-2]
-            if key != "distance" and tried[key].nunique() > 1 and best[key] == tried[key].max()
-        ]
+        ends = []
+        for key in (key for key in COLUMNS[1:-2] if key != "distance" and tried[key].nunique() > 1):
+            least = () if key in ("enlarge", "whiten") else (tried[key].min(),)
+            if best[key] in (tried[key].max(), *least):
+                ends.append(f"{key} = {best[key]:g}")
         if ends:
-            notes.append(f"{name} is best at the largest value tried of {', '.join(ends)}: a longer list may help.")
+            notes.append(f"{name} is best at an end of what was tried, {', '.join(ends)}: a longer list may help.")
     return notes
 
 

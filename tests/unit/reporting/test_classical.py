@@ -40,20 +40,21 @@ def test_what_is_written_is_read_as_it_was(written):
 
 def test_the_page_shows_kept_settings_and_warns_of_the_end_of_a_list(written):
     page = (written / "report.html").read_text()
-    assert "bow_orb is best at the largest value tried of words = 256" in page
+    assert "bow_orb is best at an end of what was tried, words = 256" in page
     assert "phash is best" not in page
     assert "test was not opened" in page
 
 
-def test_a_best_value_within_the_list_is_no_end():
-    rows = [("vlad_orb", words, power, 1.0, int(words == 64)) for words, power in ((16, 0.5), (64, 0.5), (256, 0.5))]
-    table = pd.DataFrame(rows, columns=["system", "words", "power", "most", "kept"])
-    for name in ("enlarge", "distance", "whiten", "weight"):
+@pytest.mark.parametrize(("kept", "said"), [(16, "words = 16"), (64, None), (256, "words = 256")])
+def test_a_best_value_within_the_list_is_no_end(kept, said):
+    rows = [("vlad_orb", words, 0.5, 0 if words == kept else 64, int(words == kept)) for words in (16, 64, 256)]
+    table = pd.DataFrame(rows, columns=["system", "words", "power", "whiten", "kept"])
+    for name in ("most", "enlarge", "distance", "weight"):
         table[name] = np.nan
-    assert at_the_end(table) == []
-    assert at_the_end(table[table["words"] < 100]) == [
-        "vlad_orb is best at the largest value tried of words = 64: a longer list may help."
-    ]
+    expected = [] if said is None else [
+        f"vlad_orb is best at an end of what was tried, {said}: a longer list may help."
+    ]  # fmt: skip
+    assert at_the_end(table) == expected
 
 
 def test_no_system_leaves_empty_tables(tmp_path):

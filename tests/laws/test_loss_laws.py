@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from twinfolio.models.distances import DISTANCES, unit_vectors
@@ -82,10 +82,14 @@ def test_supcon_equals_its_definition_where_there_are_both_kinds_of_pairs(seed):
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 9999))
+@example(seed=3307)
 def test_no_loss_looks_at_a_row_and_itself_or_at_two_copies_of_one_image(seed):
     similarity, labels, sources = batch(seed)
-    masks = pair_masks(labels, sources)
-    spoilt = torch.where(sources[:, None] == sources, torch.tensor(1e3), similarity)
+    similarity, masks = (
+        similarity.double(),
+        pair_masks(labels, sources),
+    )  # beside 1e3 floats lose small losses
+    spoilt = torch.where(sources[:, None] == sources, 1e3, similarity)
     for loss in (bce, multi_similarity, lambda s, m: supcon(s, m, 0.1), lambda s, m: contrastive(s, m, 0.5)):
         torch.testing.assert_close(loss(spoilt, masks), loss(similarity, masks), rtol=1e-4, atol=1e-5)
 

@@ -159,7 +159,6 @@ def _require(backend: str, program: Program) -> None:
     if backend != "exact":
         from twinfolio.retrieval.backends import require_backend
 
-        # after a whitening no head is asked
         require_backend(backend, program.recipe.head(program.config["head"]))
 
 

@@ -86,7 +86,7 @@ class Program:
     def split(self) -> Split | None:
         """How the head's score splits into places; None where it does not (see also ``embed_places``)."""
         kind = self.config["head"]
-        weight = read_part(self.folder, "head")["weight"] if kind == "weighted" else None
+        weight = self._head["weight"] if kind == "weighted" else None
         return head_split(kind, self.config["distance"], normalise=self.config["normalise"], weight=weight)
 
     def match_maps(self, query: NDArray[np.uint8], gallery: NDArray[np.uint8]) -> tuple[Floats, Floats] | None:
@@ -104,7 +104,7 @@ class Program:
 
     def scorer(self, gallery: Floats) -> Scorer:
         """The head against a gallery (M, D)."""
-        return build_scorer(self.config["head"], self.config["distance"], read_part(self.folder, "head"), gallery)
+        return build_scorer(self.config["head"], self.config["distance"], self._head, gallery)
 
     def pairwise(self, queries: Floats, gallery: Floats) -> Floats:
         """Scores (Q, M) of embeddings (Q, D) with others (M, D), by the head alone."""
@@ -122,6 +122,11 @@ class Program:
         logits = (embeddings * np.float32(gain)) @ layer["weight"].T + layer["bias"]
         exponentials = np.exp(logits - logits.max(1, keepdims=True))
         return np.asarray(exponentials / exponentials.sum(1, keepdims=True))
+
+    @cached_property
+    def _head(self) -> dict[str, Floats]:
+        """The head's tensors by name: one-shot trials ask for a scorer each."""
+        return read_part(self.folder, "head")
 
     @cached_property
     def _session(self) -> Any:

@@ -9,6 +9,7 @@ from twinfolio.data.store_plan import Rendering
 from twinfolio.models.bundle import load_model, save_model
 from twinfolio.models.embedder import build_siamese
 from twinfolio.models.onnx_export import export_embedder
+from twinfolio.serving import program as program_module
 from twinfolio.serving.loading import load_program
 
 SIZE = 64
@@ -83,3 +84,13 @@ def test_embeddings_do_not_pay_for_places(cosine, rows, monkeypatch):
     monkeypatch.setitem(program.__dict__, "_session", Watched())
     program.embed(rows)
     assert asked == [(["embeddings"], True)]
+
+
+def test_scorers_read_the_heads_file_once(cosine, monkeypatch):
+    program, read, reads = cosine[0], program_module.read_part, []
+    monkeypatch.setattr(program_module, "read_part", lambda folder, part: reads.append(part) or read(folder, part))
+    program = load_program(program.folder)
+    shown = np.eye(4, dtype=np.float32)
+    for _ in range(3):
+        program.pairwise(shown, shown)
+    assert reads == ["head"]

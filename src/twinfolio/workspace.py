@@ -198,7 +198,7 @@ def _warn_if_changed(root: Path) -> None:
     if not (root / "data.dvc").exists():
         return
     # not `dvc status`: a clone's cache is empty, and it then says that without comparing contents
-    status = run_dvc(["data", "status", "--json"], root)
+    status = run_dvc(["data", "status", "--json", "data"], root)
     if status.returncode == 0 and "data/" in json.loads(status.stdout).get("uncommitted", {}).get("modified", []):
         logger.warning("data/ differs from what data.dvc records; dvc repro will record it anew")
 

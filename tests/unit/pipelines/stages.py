@@ -5,11 +5,13 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.unit.conftest import PIPELINES
 from twinfolio.params import Params
+from twinfolio.params.file import load_params, parse_params, patched
 
 
 @contextmanager
@@ -19,6 +21,12 @@ def workspace(root: Path) -> Iterator[Path]:
         patch.syspath_prepend(str(PIPELINES))
         patch.chdir(root)
         yield root
+
+
+def study_params(study: str, **changes: Any) -> Params:
+    """A study's own params, with other values for some keys."""
+    plain = load_params(PIPELINES.parent / "studies" / study / "params.yaml").model_dump(mode="json")
+    return parse_params(patched(plain, changes), source="params.yaml")
 
 
 def run_stage_here(name: str, params: Params, item: str | None = None) -> None:

@@ -2,14 +2,13 @@
 
 import importlib
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.unit.pipelines.stages import run_stage_here, workspace
+from tests.unit.pipelines.stages import run_stage_here, study_params, workspace
 from twinfolio.data.judged_set import open_judged_set
 from twinfolio.data.judged_split import GAP
 from twinfolio.errors import DataError, ParamsError
@@ -17,9 +16,7 @@ from twinfolio.models.optimisation import ConstantAdam, Schedule
 from twinfolio.models.orb_siamese import OrbSiamese
 from twinfolio.models.twin import ConvTwin
 from twinfolio.models.twin_folder import load_twin
-from twinfolio.params.file import load_params, parse_params, patched
 
-STUDY = Path(__file__).resolve().parents[3] / "studies" / "jimenez_szabo"
 TINY = {
     "judged.drawn": {"streets": 12, "queries": 3, "maps": 4, "side": 48},
     "judged.fractions": [0.5, 0.25, 0.25],
@@ -43,8 +40,7 @@ TINY = {
 
 
 def read_params(**changes):
-    plain = load_params(STUDY / "params.yaml").model_dump(mode="json")
-    return parse_params(patched(plain, TINY | changes), source="params.yaml")
+    return study_params("jimenez_szabo", **TINY | changes)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +102,7 @@ def test_a_stage_that_was_killed_after_its_answers_opens_test_no_second_time(her
 
 def test_orb_twins_are_trained_as_in_the_paper_and_the_convolutional_one_by_its_section(stage_module, tmp_path):
     training, recipe_of = importlib.import_module("_judged").Training, importlib.import_module("_training").recipe_of
-    params = load_params(STUDY / "params.yaml")
+    params = study_params("jimenez_szabo")
     orb = recipe_of(training.named("orb50-fov-3").params(params).siamese, params.trainer, tmp_path)
     assert (type(orb.schedule), orb.schedule.lr, orb.schedule.trunk_lr) == (ConstantAdam, 1e-3, 1e-3)
     assert (orb.budget.epochs, orb.budget.patience, orb.seed) == (30, 5, 3)

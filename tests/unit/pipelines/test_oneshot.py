@@ -2,23 +2,20 @@
 
 import importlib
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from tests.unit.pipelines.stages import run_stage_here, workspace
+from tests.unit.pipelines.stages import run_stage_here, study_params, workspace
 from twinfolio.data.sources.omniglot import class_hash
 from twinfolio.data.store import Store
 from twinfolio.errors import ParamsError
 from twinfolio.evaluation.trials import read_trials
 from twinfolio.models.bundle import load_model
 from twinfolio.models.embedder import build_siamese
-from twinfolio.params.file import load_params, parse_params, patched
 
-STUDY = Path(__file__).resolve().parents[3] / "studies" / "ma_oneshot"
 TINY = {
     "omniglot.drawn": {"background": 3, "evaluation": 2, "characters": 20},
     "omniglot.validation_alphabets": 1,
@@ -36,8 +33,7 @@ TINY = {
 
 
 def read_params(**changes):
-    plain = load_params(STUDY / "params.yaml").model_dump(mode="json")
-    return parse_params(patched(plain, TINY | changes), source="params.yaml")
+    return study_params("ma_oneshot", **TINY | changes)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import importlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,3 +38,11 @@ def run_stage_here(name: str, params: Params, item: str | None = None) -> None:
     one = stage(name, item, params, Path("data"), *places, rank_zero=True, key="0" * 64)
     importlib.import_module(name).main(one)
     (places[1] / "timing.json").write_text(json.dumps(one.facts))
+
+
+def run_study_here(params: Params, trainings: Sequence[str], *, first: str, each: str, last: str) -> None:
+    """Run a study's first stage, its second for each training, and its last."""
+    run_stage_here(first, params)
+    for training in trainings:
+        run_stage_here(each, params, training)
+    run_stage_here(last, params)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.unit.pipelines.stages import run_stage_here, study_params, workspace
+from tests.unit.pipelines.stages import run_stage_here, run_study_here, study_params, workspace
 from twinfolio.data.judged_set import open_judged_set
 from twinfolio.data.judged_split import GAP
 from twinfolio.errors import DataError, ParamsError
@@ -47,10 +47,9 @@ def read_params(**changes):
 def here(tmp_path_factory):
     """The workspace after all of its stages."""
     with workspace(tmp_path_factory.mktemp("judged")) as root:
-        run_stage_here("judged", read_params())
-        for training in read_params().jimenez_szabo.trainings:
-            run_stage_here("judged_pairs", read_params(), training)
-        run_stage_here("judged_tables", read_params())
+        run_study_here(
+            read_params(), TINY["jimenez_szabo.trainings"], first="judged", each="judged_pairs", last="judged_tables"
+        )
         yield root
 
 

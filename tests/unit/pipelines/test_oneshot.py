@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.unit.pipelines.stages import run_stage_here, study_params, workspace
+from tests.unit.pipelines.stages import run_study_here, study_params, workspace
 from twinfolio.data.sources.omniglot import class_hash
 from twinfolio.data.store import Store
 from twinfolio.errors import ParamsError
@@ -40,10 +40,9 @@ def read_params(**changes):
 def here(tmp_path_factory):
     """The workspace after all of its stages."""
     with workspace(tmp_path_factory.mktemp("ma")) as root:
-        run_stage_here("omniglot", read_params())
-        for training in read_params().ma_oneshot.trainings:
-            run_stage_here("oneshot", read_params(), training)
-        run_stage_here("oneshot_test", read_params())
+        run_study_here(
+            read_params(), TINY["ma_oneshot.trainings"], first="omniglot", each="oneshot", last="oneshot_test"
+        )
         yield root
 
 

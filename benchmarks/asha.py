@@ -25,7 +25,6 @@ from grid_epoch import as_tensors, bare_loop
 from optuna.exceptions import TrialPruned
 from optuna.trial import Trial
 
-from _stage import keep_freed_memory
 from twinfolio.data.sources.digits import Digits
 from twinfolio.search.space import parse_space
 from twinfolio.search.study import Plan, open_storage, open_study, planned_trials
@@ -97,7 +96,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="trials of a cell, and orders of the search")
     parser.add_argument("--least", type=int, help="epochs that no trial is stopped before; left out: the default")
     options = parser.parse_args()
-    keep_freed_memory()
     seeds, (source, name) = range(options.seeds), digits()
     budget = (options.images, options.validation, options.epochs)
     curves = np.concatenate([curves_of(source, name, *budget, seed) for seed in seeds])

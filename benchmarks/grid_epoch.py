@@ -25,9 +25,9 @@ from _grid import digits, make_home, tracked_run
 from torch import Tensor
 
 from _search import Search
-from _stage import keep_freed_memory
 from twinfolio.data.array_store import Part
 from twinfolio.models.embedder import build_classifier
+from twinfolio.training.memory import keep_freed_memory
 
 BATCH, RATE, BAR = 256, 3.0e-3, 1.15
 AXES = {"classify.trunk_options.depth": [1, 2, 3], "classify.trunk_options.kernels": [8, 16, 32]}
@@ -122,7 +122,7 @@ def main() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     for name in ("mlflow", "pytorch_lightning", "twinfolio.training.classify"):
         import_module(name)  # a trial would import them on its clock
-    keep_freed_memory()  # as every stage does: it speeds up both sides
+    keep_freed_memory()  # as every training does: it speeds up both sides
     with tempfile.TemporaryDirectory() as folder:
         run(Path(folder), options.epochs, options.seeds)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from _stage import ROOT, RUN_ID, Stage, keep_freed_memory, leave
+from _stage import ROOT, RUN_ID, Stage, leave
 from _trial import STOPPED, Trials, prepare_trials
 from twinfolio.errors import DataError, ParamsError
 from twinfolio.exit_codes import exit_code
@@ -26,6 +26,7 @@ from twinfolio.search.space import parse_space
 from twinfolio.search.study import METRICS, Plan, first_attempt, open_storage, open_study, unfinished
 from twinfolio.search.worker import work
 from twinfolio.training.reported import WATCHED, reported_metrics
+from twinfolio.training.rounds import MOST_ROUNDS
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -71,7 +72,8 @@ class Search:
             name=search.study, space=parse_space(search.space), objectives=dict(search.objectives),
             trials=search.trials, sampler=search.sampler, pruner=search.pruner, seed=search.seed,
             startup=search.startup, least_epochs=search.least_epochs,
-            most_epochs=getattr(self.params, self.section).epochs, factor=search.factor, retries=search.retries,
+            most_epochs=getattr(self.params, self.section).epochs or MOST_ROUNDS, factor=search.factor,
+            retries=search.retries,
         )  # fmt: skip
 
     @cached_property
@@ -219,7 +221,6 @@ def run_worker(kind: type[Search]) -> NoReturn:
         kind(Path.cwd(), load_params()).work(reopen_run(os.environ[RUN_ID], tracking_uri(root), root))
 
     set_up_logging(f"search {os.environ[WORKER]}")
-    keep_freed_memory()
     leave(exit_code(worker))
 
 

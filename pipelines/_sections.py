@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 from twinfolio.params import Params
@@ -11,8 +13,8 @@ SECTIONS = {
     "sample_data": ("sample",),
     "split": ("split",),
     "augment": ("augment",),
-    "classify": ("classify", "trainer"),
-    "train_siamese": ("siamese", "trainer"),
+    "classify": ("classify", "train.minutes", "trainer"),
+    "train_siamese": ("siamese", "train.minutes", "trainer"),
     "train_scratch": ("scratch", "trainer"),
     "classical": ("classical",),
     "compare_distances": ("compare", "trainer"),
@@ -36,12 +38,13 @@ SECTIONS = {
     "search": tuple(name for name in Params.model_fields if name not in ("sample", "tracking")),
     "search_verdict": tuple(name for name in Params.model_fields if name not in ("sample", "tracking")),
 }
-"""The params sections a stage reads; those dvc.yaml lists for it."""
+"""The params sections, or single keys, a stage reads; those dvc.yaml lists for it."""
 
 
 def sections_of(name: str, params: Params) -> dict[str, Any]:
-    """The params sections a stage reads, as plain values."""
-    return {key: getattr(params, key).model_dump(mode="json") for key in SECTIONS.get(name, ())}
+    """The params sections and keys a stage reads, as plain values."""
+    everything = params.model_dump(mode="json")
+    return {name: reduce(getitem, name.split("."), everything) for name in SECTIONS.get(name, ())}
 
 
 def public_params(params: Params) -> Params:

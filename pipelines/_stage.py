@@ -7,12 +7,10 @@ A stage script is ``def main(stage: Stage) -> None`` and, below it,
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
 import json
 import logging
 import os
-import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,7 +51,6 @@ RUN_ID = "TWINFOLIO_RUN_ID"
 STAGE_KEY = "TWINFOLIO_STAGE_KEY"
 RUNS, KEYPOINTS = Path(".twinfolio", "runs"), Path(".twinfolio", "keypoints.sqlite")
 """Work folders of stages that have not ended, and key points by content: a cache, which may be deleted."""
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 @dataclass(frozen=True)
@@ -107,14 +104,6 @@ class Stage:
         self.facts.update(facts)
 
 
-def keep_freed_memory() -> None:
-    """Let glibc keep large freed blocks: returning each activation to the kernel costs a third of a training step."""
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, 2**30)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-
-
 def run_stage(
     name: str,
     main: Callable[[Stage], None],
@@ -136,7 +125,6 @@ def run_stage(
         choices: Items the option takes; None: whatever params name.
     """
     set_up_logging(name)
-    keep_freed_memory()
     item = _parse_item(item_option, choices) if item_option else item
     leave(exit_code(lambda: _run(name, item, main, inputs)))
 

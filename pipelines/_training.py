@@ -16,32 +16,37 @@ if TYPE_CHECKING:
     from twinfolio.training.pairs import TrainedTwin
     from twinfolio.training.siamese import SiameseSpec
 
+SHARE_OF_MINUTES = {"classify": 0.4, "train_siamese": 0.2}
+"""Share of ``train.minutes`` of each training. The small net has a budget of its own; a refit repeats another's."""
+
 
 def recipe(stage: Stage, params: Optimisation) -> Recipe:
     """How a section's model is trained in a stage, on the machine that section ``trainer`` describes."""
     own = recipe_of(params, stage.params.trainer, stage.work_dir)
-    return replace(own, logger=stage.lightning_logger(), callbacks=(*stage.callbacks, *own.callbacks))
+    budget = replace(own.budget, minutes=stage.params.train.minutes * SHARE_OF_MINUTES.get(stage.name, 1.0))
+    return replace(own, budget=budget, logger=stage.lightning_logger(), callbacks=(*stage.callbacks, *own.callbacks))
 
 
 def recipe_of(params: Optimisation, trainer: TrainerParams, work_dir: Path) -> Recipe:
     """How a section's model is trained, outside any stage."""
     from twinfolio.data.batch_warp import Warp
     from twinfolio.data.datamodule import Augmentation
-    from twinfolio.models.optimisation import ConstantAdam, KochSchedule, Schedule
+    from twinfolio.models.optimisation import ConstantAdam, KochSchedule, Schedule, SteadySchedule
     from twinfolio.training.jobs import Recipe
     from twinfolio.training.trainer import Budget, Hardware
 
     papers: dict[str, type[Schedule]] = {"adam": ConstantAdam, "koch": KochSchedule}
     if params.schedule == "adamw":
-        schedule = Schedule(params.lr, params.trunk_lr, params.weight_decay, params.warmup)
+        kind = SteadySchedule if params.epochs is None else Schedule
+        schedule = kind(params.lr, params.trunk_lr, params.weight_decay, params.warmup)
     else:
         schedule = papers[params.schedule](params.lr, params.trunk_lr)
-    augmentation = params.augmentation.model_dump()
+    augmentation, validate_every = params.augmentation.model_dump(), getattr(params, "validate_every", 1)
     return Recipe(
         seed=params.seed,
         schedule=schedule,
         augmentation=Augmentation(**augmentation | {"warp": Warp(**augmentation["warp"])}),
-        budget=Budget(params.epochs, params.patience, getattr(params, "validate_every", 1)),
+        budget=Budget(params.epochs, params.patience, 1 if params.epochs is None else validate_every),
         hardware=Hardware(**trainer.model_dump()),
         work_dir=work_dir,
         callbacks=weight_averaging(getattr(params, "ema", None)),

@@ -18,7 +18,11 @@ def main(stage: Stage) -> None:
         weights=params.weights,
         pooling=params.pooling,
         batch_size=params.batch_size,
+        normalise=params.normalise,
         label_smoothing=params.label_smoothing,
+        pair_weight=params.pair_weight,
+        temperature=params.temperature,
+        images_per_class=params.images_per_class,
     )
     trained = train_classifier(Path("outputs/store"), spec, recipe(stage, params))
     if trained is not None:

@@ -42,10 +42,11 @@ def _refit(stage: Stage, distance: str) -> None:
     from twinfolio.assessment.systems import pick_device, trained_system
     from twinfolio.training.siamese import train_siamese
 
-    params = stage.params.siamese
-    epochs = int(read_json(REPORTS / distance / "metrics.json")["best_epoch"])
-    plan = recipe(stage, params.model_copy(update={"epochs": epochs}))
-    trained = train_siamese(STORE, replace(siamese_spec(stage, distance), refit=True), plan)
+    facts = read_json(REPORTS / distance / "metrics.json")
+    plan, best = recipe(stage, stage.params.siamese), int(facts["best_epoch"])
+    known = {"rounds": best} if plan.budget.open_ended else {"epochs": best}
+    spec = replace(siamese_spec(stage, distance), refit=True, kept_share=facts.get("kept_share", 1.0))
+    trained = train_siamese(STORE, spec, replace(plan, budget=replace(plan.budget, **known)))
     if trained is None:
         return
     write_trained(stage, replace(trained, metrics={"refit": 1, **trained.metrics}))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -212,6 +213,19 @@ class StoreDataModule(pl.LightningDataModule):
         generator = torch.Generator().manual_seed(mix_seed(self.seed, self._place()[0], self.trainer.global_step))
         augmented = self.augmentation.of(images, generator)
         return batch | {"images": augmented.contiguous(memory_format=torch.channels_last)}
+
+    def train_images(self, device: torch.device, batches: int = 16) -> Iterator[Tensor]:
+        """Images (B, C, h, w) of the first train batches of one process, augmented as in training.
+
+        Args:
+            device: Where they go.
+            batches: Most batches.
+        """
+        drawn = self.train_batches(self.train.labels, self.train.sources, 0, 1)
+        for step, rows in enumerate(islice(drawn, batches)):
+            generator = torch.Generator().manual_seed(mix_seed(self.seed, 0, step))
+            images = self.augmentation.of(self.train[rows]["images"].to(device), generator)
+            yield images.contiguous(memory_format=torch.channels_last)
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)

@@ -55,33 +55,41 @@ class Batches(ABC):
 
 
 class ShuffledBatches(Batches):
-    """All rows in a random order, each at most once an epoch; ranks get disjoint shares of equal size.
+    """All rows in a random order, each at most once a pass; ranks get disjoint shares of equal size.
 
-    A remainder smaller than the number of ranks is left out (other rows each epoch), and so is a last batch of a
+    A remainder smaller than the number of ranks is left out (other rows each pass), and so is a last batch of a
     single row, which batch normalisation cannot take.
 
     Args:
         rows: Number of rows.
         batch_size: Rows a batch and rank.
+        steps: Batches an epoch, over as many passes as that takes; None: those of one pass.
         seed: Seed of the run.
         rank: Rank of this process.
         world: Number of processes.
     """
 
-    def __init__(self, rows: int, batch_size: int, *, seed: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self, rows: int, batch_size: int, *, steps: int | None = None, seed: int, rank: int = 0, world: int = 1
+    ) -> None:
         super().__init__(seed=seed, rank=rank, world=world)
         if rows // world < 2:
             raise DataError(f"the train store has {rows} rows for {world} devices", "give at least two for each")
         self.rows, self.batch_size = rows, batch_size
+        full, rest = divmod(rows // world, batch_size)
+        self.a_pass = full + (rest > 1)
+        self.steps = steps or self.a_pass
 
     def __len__(self) -> int:
-        full, rest = divmod(self.rows // self.world, self.batch_size)
-        return full + (rest > 1)
+        return self.steps
 
     def __iter__(self) -> Iterator[Rows]:
-        order = self.shared_generator().permutation(self.rows)[self.rank :: self.world]
-        for step in range(len(self)):
-            yield order[: self.rows // self.world][step * self.batch_size : (step + 1) * self.batch_size]
+        generator = self.shared_generator()
+        for step in range(self.steps):
+            at = step % self.a_pass
+            if at == 0:
+                order = generator.permutation(self.rows)[self.rank :: self.world][: self.rows // self.world]
+            yield order[at * self.batch_size : (at + 1) * self.batch_size]
 
 
 class PairBatches(ShuffledBatches):

@@ -1,4 +1,4 @@
-"""The classifier as a LightningModule: weighted cross-entropy, validated by macro F1 over the whole set."""
+"""The classifier as a LightningModule: cross-entropy and a contrastive loss, validated by macro F1."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from twinfolio.evaluation.classification import classification_report
 from twinfolio.evaluation.retrieval_protocol import average_rows
 from twinfolio.models.embedder import ClassLayer, Embedder
 from twinfolio.models.learner import Learner
+from twinfolio.models.losses import pair_masks, supcon
 from twinfolio.models.optimisation import Schedule
 
 MONITOR = "val/classification/macro_f1"
@@ -19,13 +20,17 @@ MONITOR = "val/classification/macro_f1"
 
 
 class ClassifierModule(Learner):
-    """Trunk, pooling and a class layer, trained by cross-entropy.
+    """Trunk, pooling and a class layer, trained by cross-entropy and, on unit features, a supervised contrastive loss.
+
+    The second makes the features themselves comparable: what a Siamese model starts from, and a system of its own.
 
     Args:
         embedder: Images to embeddings.
         class_layer: Embeddings to class logits.
         class_weights: (C,) weight of each class in the loss (Khayyat et al.: N / (C n_c)).
         label_smoothing: Share of the target spread over all classes.
+        pair_weight: Weight of the contrastive loss (SupCon on cosines) over all pairs of a batch; 0: none.
+        temperature: SupCon's.
         schedule: Optimiser settings.
         seed: Seed of what the layers draw.
     """
@@ -39,12 +44,14 @@ class ClassifierModule(Learner):
         *,
         class_weights: Tensor,
         label_smoothing: float,
+        pair_weight: float = 0.0,
+        temperature: float = 0.1,
         schedule: Schedule,
         seed: int,
     ) -> None:
         super().__init__(schedule, seed)
         self.embedder, self.class_layer = embedder, class_layer
-        self.label_smoothing = label_smoothing
+        self.label_smoothing, self.pair_weight, self.temperature = label_smoothing, pair_weight, temperature
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.freeze_if_asked()
         self._seen: list[tuple[Tensor, ...]] = []
@@ -55,12 +62,21 @@ class ClassifierModule(Learner):
         return logits
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Weighted cross-entropy of a batch."""
-        logits = self(batch["images"]).float()
-        weights = self.class_weights
-        loss = F.cross_entropy(logits, batch["labels"], weight=weights, label_smoothing=self.label_smoothing)
-        self.log_step({"loss": loss}, len(logits))
+        """Weighted cross-entropy of a batch, and the contrastive loss of its features."""
+        embeddings, labels = self.embedder(batch["images"]).float(), batch["labels"]
+        logits = self.class_layer(embeddings).float()
+        loss = F.cross_entropy(logits, labels, weight=self.class_weights, label_smoothing=self.label_smoothing)
+        losses = {"loss": loss}
+        if self.pair_weight > 0:
+            pair_loss = self._pair_loss(*self.gather_batch(embeddings, labels))
+            loss = loss + self.pair_weight * pair_loss
+            losses = {"loss": loss, "class_loss": losses["loss"], "pair_loss": pair_loss}
+        self.log_step(losses, len(logits))
         return loss
+
+    def _pair_loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        with torch.autocast(embeddings.device.type, enabled=False):
+            return supcon(embeddings @ embeddings.T, pair_masks(labels), self.temperature)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation."""

@@ -156,6 +156,7 @@ def build_classifier(
     classes: int,
     options: Mapping[str, Any] | None = None,
     pooling: str = "avg",
+    normalise: bool = False,
     channels: int = 3,
     size: tuple[int, int] | None = None,
 ) -> tuple[Embedder, ClassLayer]:
@@ -167,10 +168,12 @@ def build_classifier(
         classes: Number of classes.
         options: See ``create_trunk``.
         pooling: See ``Embedder``.
+        normalise: See ``Embedder``; the class layer then classifies by direction alone.
         channels: Channels of the images.
         size: See ``Embedder``.
     """
-    embedder = Embedder(*create_trunk(trunk, weights, channels, options), pooling=pooling, size=size)
+    trunk_and_info = create_trunk(trunk, weights, channels, options)
+    embedder = Embedder(*trunk_and_info, pooling=pooling, normalise=normalise, size=size)
     return embedder, build_class_layer(embedder, classes)
 
 

@@ -47,6 +47,24 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class SteadySchedule(Schedule):
+    """AdamW at rates that stay at their peak after the warm-up: training may end after any step.
+
+    What is validated is a moving average of the weights (``training.averaging``), which does what a fall of the rates
+    does for weights that are taken as they are.
+
+    Args:
+        warmup_steps: Steps over which the rates rise; ``warmup`` is not read.
+    """
+
+    warmup_steps: int = 25
+
+    def scheduler(self, optimiser: torch.optim.Optimizer, steps: int) -> LambdaLR:
+        """The rise, whatever the number of steps."""
+        return LambdaLR(optimiser, lambda step: min(1.0, (step + 1) / self.warmup_steps))
+
+
+@dataclass(frozen=True)
 class ConstantAdam(Schedule):
     """Adam (Kingma & Ba 2015) at rates that never change, as Jimenez & Szabo train (systems.md 3.2); nothing decays."""
 

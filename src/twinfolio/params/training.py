@@ -52,8 +52,11 @@ class Optimisation(Section):
     """Further arguments of ``timm.create_model`` (``{depth: 3, kernels: 16}`` of ``lu_conv``)."""
     weights: str = "imagenet"
     """``imagenet``, ``none`` or the path of a .safetensors/.pth file."""
-    epochs: Count = 12
-    """Passes over the train rows (classify) or over ``steps_per_epoch`` batches (siamese, scratch)."""
+    epochs: Count | None = None
+    """Passes over the train rows (classify) or over ``steps_per_epoch`` batches (siamese, scratch); the rates fall to 0.
+
+    Null: training goes on at constant rates, with averaged weights, until validation stops improving or
+    ``train.minutes`` is spent; a round of steps from one validation to the next takes the place of an epoch."""
     lr: float = Field(default=1e-3, gt=0)
     """Peak learning rate of the new layers."""
     trunk_lr: float = Field(default=3e-4, ge=0)
@@ -65,9 +68,9 @@ class Optimisation(Section):
     Koch et al. and Ma et al., which ``lr`` alone describes: x .99 every 500 steps, momentum .5 + .01 a step up to .9,
     penalty .01 on kernels of convolutions."""
     warmup: Share = 0.1
-    """Share of all steps over which the rate rises before its cosine fall."""
+    """Share of all steps over which the rate rises before its cosine fall; with ``epochs: null`` it is 25 steps."""
     patience: Count = 5
-    """Epochs without a gain on validation before training stops."""
+    """Epochs (or rounds) without a gain on validation before training stops."""
     augmentation: TensorAugmentation = TensorAugmentation()
     """Augmentation of each batch on the device."""
 
@@ -75,12 +78,29 @@ class Optimisation(Section):
 class ClassifyParams(Optimisation):
     """The classifier, whose trunk the Siamese models start from."""
 
-    batch_size: int = Field(default=32, ge=2)
+    batch_size: int = Field(default=64, ge=2)
     """Images a step and device."""
+    images_per_class: int = Field(default=4, ge=2)
+    """Different images of a class in a batch, where there is a loss over pairs."""
     pooling: Literal["avg", "max", "avgmax", "flatten"] = "avg"
     """Pooling of the trunk's feature map."""
-    label_smoothing: float = Field(default=0.05, ge=0, lt=1)
+    normalise: bool = True
+    """Put features on the unit sphere before the class layer, which then begins at the classes' means."""
+    pair_weight: float = Field(default=1.0, ge=0)
+    """Weight of a supervised contrastive loss over the pairs of a batch, beside the cross-entropy; 0: none, and batches
+    are drawn image by image."""
+    temperature: float = Field(default=0.1, gt=0)
+    """SupCon's temperature."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of the target spread over all classes."""
+
+    @model_validator(mode="after")
+    def _pairs_on_the_sphere(self) -> Self:
+        if self.pair_weight > 0 and not self.normalise:
+            raise ValueError(
+                f"pair_weight = {self.pair_weight:g} compares unit features: set normalise, or pair_weight: 0"
+            )
+        return self
 
 
 class PairTraining(Optimisation):
@@ -104,11 +124,12 @@ class PairTraining(Optimisation):
     """Share of a batch's classes that one family gives (what stands before the ``/`` of a class's name: an alphabet);
     null: families do not matter. ``episodes`` take whole batches from one family (1)."""
     classes_per_batch: int = Field(default=16, ge=2)
-    """P: classes in a batch (all of them, where there are fewer)."""
+    """P: classes in a batch of P x K images; more, where some have fewer than K."""
     images_per_class: int = Field(default=4, ge=2)
-    """K: different images of each class."""
+    """K: different images of each class; more, where there are fewer than P classes."""
     steps_per_epoch: Count | None = None
-    """Batches an epoch; null: train rows / (P K), rounded up."""
+    """Batches an epoch or round; null: train rows / (P K), rounded up; a round also has enough of them that validation
+    takes a quarter of the time or less."""
     pooling: Literal["avg", "max", "avgmax", "flatten"] = "avg"
     """Pooling of the trunk's feature map."""
     embedding: int | None = Field(default=256, ge=2)
@@ -120,7 +141,7 @@ class PairTraining(Optimisation):
     normalise: bool = True
     """Put embeddings on the unit sphere."""
     validate_every: Count = 1
-    """Epochs from one validation to the next; the last epoch is always validated."""
+    """Epochs from one validation to the next; the last epoch is always validated. A round always is."""
     validation: Literal["retrieval", "oneshot"] = "retrieval"
     """Validated by retrieval of train images of the same class, or by one-shot trials among validation images, whose
     classes training does not see."""
@@ -150,7 +171,7 @@ class SiameseParams(PairTraining):
     """The Siamese models, one for each distance, started from the classifier's trunk."""
 
     start: Literal["classifier", "weights"] = "classifier"
-    """Trunk to start from: the classifier's, or ``weights`` anew."""
+    """Start from the classifier's trunk and classes, or from ``weights`` anew."""
 
 
 class ScratchParams(PairTraining):
@@ -158,6 +179,7 @@ class ScratchParams(PairTraining):
 
     trunk: str = "khayyat_scratch"
     weights: str = "none"
+    epochs: Count | None = 12
     head: Literal["distance", "weighted", "fusion"] = "weighted"
     loss: Literal["supcon", "bce", "contrastive", "multi_similarity"] = "bce"
     distance: Distance = "l1"

@@ -17,6 +17,7 @@ from twinfolio.data.batch_augmentation import to_float
 from twinfolio.data.datamodule import StoreDataModule, StoreRows, eval_batch_size
 from twinfolio.data.sampling import ShardBatches
 from twinfolio.training.checkpoints import BEST, LAST, History, last_checkpoint, load_weights
+from twinfolio.training.round_cap import RoundCap
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,17 @@ class Fitted:
 
     Args:
         best_epoch: Epoch of the chosen weights, from 0.
-        epochs_run: Epochs trained, those before a kill included.
+        epochs_run: Epochs or rounds trained, those before a kill included.
+        steps: Steps taken, those before a kill included.
+        capped: Whether ``train.minutes`` ended it.
         history: A row an epoch.
         device: The device the final numbers are computed on.
     """
 
     best_epoch: int
     epochs_run: int
+    steps: int
+    capped: bool
     history: pd.DataFrame
     device: torch.device
 
@@ -57,7 +62,9 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: StoreDataModule, 
     history = next(callback for callback in _callbacks(trainer) if isinstance(callback, History))
     device = trainer.strategy.root_device
     module.to(device).eval()
-    return Fitted(best_epoch, len(history.rows), history.table(), device)
+    rounds, steps = len(history.rows), int(trainer.global_step)
+    capped = any(isinstance(one, RoundCap) and one.reached(rounds) for one in _callbacks(trainer))
+    return Fitted(best_epoch, rounds, steps, capped, history.table(), device)
 
 
 def _callbacks(trainer: pl.Trainer) -> list[pl.Callback]:

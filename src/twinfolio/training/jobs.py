@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from twinfolio.models.learner import Learner
 from twinfolio.models.optimisation import Schedule
 from twinfolio.training.fit import Fitted, fit
 from twinfolio.training.trainer import Budget, Hardware, build_trainer
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,28 @@ def train(module: Learner, data: StoreDataModule, recipe: Recipe, *, monitor: st
         logger=recipe.logger,
         more=recipe.callbacks,
     )
-    return fit(trainer, module, data, recipe.work_dir)
+    fitted = fit(trainer, module, data, recipe.work_dir)
+    if fitted is not None and recipe.budget.open_ended:
+        _say_why(trainer, fitted)
+    return fitted
+
+
+def _say_why(trainer: pl.Trainer, fitted: Fitted) -> None:
+    """One line on how long a training in rounds lasted, and what ended it."""
+    why = "validation stopped improving"
+    if fitted.capped:
+        why = "train.minutes is spent"
+    elif fitted.epochs_run >= (trainer.max_epochs or 0):
+        why = "the number of rounds was set"
+    logger.info("%d rounds, %d steps, the best after round %d; ended because %s",
+                fitted.epochs_run, fitted.steps, fitted.best_epoch + 1, why)  # fmt: skip
 
 
 def training_facts(module: nn.Module, pretrained: bool, fitted: Fitted) -> dict[str, float]:
-    """Facts of a training for its metrics file: epochs, parameters, and whether the trunk was pretrained (1 or 0).
+    """Facts of a training for its metrics file.
+
+    Epochs (or rounds), steps, whether ``train.minutes`` ended it (1 or 0), parameters, and whether the trunk was
+    pretrained (1 or 0).
 
     Args:
         module: Everything that was trained.
@@ -103,6 +123,8 @@ def training_facts(module: nn.Module, pretrained: bool, fitted: Fitted) -> dict[
     return {
         "best_epoch": fitted.best_epoch + 1,
         "epochs_run": fitted.epochs_run,
+        "steps": fitted.steps,
+        "capped": int(fitted.capped),
         "n_parameters": sum(parameter.numel() for parameter in module.parameters()),
         "pretrained": int(pretrained),
     }

@@ -6,7 +6,7 @@ import numpy as np
 
 from twinfolio.evaluation.reports import classification_summary
 
-FACTS = ("best_epoch", "epochs_run", "n_parameters", "pretrained")
+FACTS = ("best_epoch", "epochs_run", "steps", "capped", "n_parameters", "pretrained")
 """Of every training; see ``training_facts``."""
 WATCHED = {
     "classify": ("val/classification/accuracy", "val/classification/macro_f1"),

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from twinfolio.data.datamodule import StoreDataModule, StoreRows
 from twinfolio.data.family_batches import FamilyBatches, FamilyEpisodes, class_families
-from twinfolio.data.sampling import Batches, EpisodeBatches, PKBatches
+from twinfolio.data.filled_batches import FilledBatches
+from twinfolio.data.sampling import Batches, EpisodeBatches
 from twinfolio.data.store import StoreInfo, class_weights, read_info
 from twinfolio.errors import DataError
+from twinfolio.evaluation.arrays import Floats
 from twinfolio.evaluation.bootstrap import bootstrap_interval
 from twinfolio.models.bundle import load_model
 from twinfolio.models.embedder import build_class_layer, build_siamese, start_from
@@ -31,7 +33,10 @@ from twinfolio.training.data import (
     trained_classes,
 )
 from twinfolio.training.fit import Fitted, predict, seeded_weights
+from twinfolio.training.interpolation import keep_best, keep_share, renew_statistics, state_of
 from twinfolio.training.jobs import Recipe, Trained, train, training_facts
+from twinfolio.training.rounds import round_steps
+from twinfolio.training.warm_start import can_start_warm, warm_start
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class SiameseSpec:
         trials: One-shot trials a family.
         ways: Classes of such a trial.
         refit: Train on validation rows too, for all epochs, and keep the last weights: nothing is left to validate on.
+        kept_share: Share of the way from the start's to the last weights that a refit keeps.
     """
 
     distance: str
@@ -85,6 +91,7 @@ class SiameseSpec:
     trials: int = 400
     ways: int = 20
     refit: bool = False
+    kept_share: float = 1.0
 
 
 def train_siamese(store: Path, spec: SiameseSpec, recipe: Recipe) -> Trained | None:
@@ -104,12 +111,19 @@ def train_siamese(store: Path, spec: SiameseSpec, recipe: Recipe) -> Trained | N
     classes = trained_classes(info, rows)
     task, parts = _validation(spec, recipe.seed, rows, val, info)
     module = _module(spec, recipe, rows, task, info, len(classes))
+    start, validated = state_of(module), sum(map(len, parts))
+
+    def batches(labels: NDArray[np.int64], sources: NDArray[np.int64], rank: int, world: int) -> Batches:
+        steps = spec.steps_per_epoch
+        if steps is None and recipe.budget.open_ended:
+            steps = round_steps(len(labels), validated, spec.classes_per_batch * spec.images_per_class * world)
+        place = {"steps": steps, "seed": recipe.seed, "rank": rank, "world": world}
+        return _batches(labels, sources, class_families(classes), spec, **place)
+
     data = StoreDataModule(
         rows,
         val,
-        train_batches=lambda labels, sources, rank, world: _batches(
-            labels, sources, classes, spec, seed=recipe.seed, rank=rank, world=world
-        ),
+        train_batches=batches,
         augmentation=recipe.augmentation,
         seed=recipe.seed,
         gallery=parts[1] if len(parts) > 1 else None,
@@ -117,7 +131,17 @@ def train_siamese(store: Path, spec: SiameseSpec, recipe: Recipe) -> Trained | N
     fitted = train(module, data, recipe, monitor=None if spec.refit else task.monitor)
     if fitted is None:
         return None
-    metrics = {} if spec.refit else validate_siamese(module, parts, fitted.device, recipe.seed)
+
+    def renew() -> None:
+        renew_statistics(module, module.forward, data.train_images(fitted.device))
+
+    metrics: dict[str, float] = {}
+    if spec.refit:
+        keep_share(module, start, spec.kept_share, renew)
+    else:
+        if recipe.budget.open_ended:
+            metrics = keep_best(module, start, lambda: _value(module, parts, fitted.device), renew).facts()
+        metrics |= validate_siamese(module, parts, fitted.device, recipe.seed)
     return _result(module, classes, metrics, fitted)
 
 
@@ -132,10 +156,20 @@ def validate_siamese(
         device: Where it computes.
         seed: Seed of the bootstrap.
     """
-    embeddings = [torch.from_numpy(predict(module, rows, device)).to(device) for rows in parts]
-    values, monitor = module.task.values(module.head, embeddings), module.task.monitor
+    values, monitor = _values(module, parts, device), module.task.monitor
     interval = bootstrap_interval(values, module.task.groups, seed=seed)
     return {monitor: mean_value(values), f"{monitor}_low": interval.low, f"{monitor}_high": interval.high}
+
+
+def _values(module: EmbeddingLearner, parts: Sequence[StoreRows], device: torch.device) -> Floats:
+    """The task's value of each query or trial."""
+    embeddings = [torch.from_numpy(predict(module, rows, device)).to(device) for rows in parts]
+    return module.task.values(module.head, embeddings)
+
+
+def _value(module: EmbeddingLearner, parts: Sequence[StoreRows], device: torch.device) -> float:
+    """The task's mean."""
+    return mean_value(_values(module, parts, device))
 
 
 def _validation(
@@ -173,8 +207,13 @@ def _module(
             size=spec.size or flat_size(spec.pooling, info),
         )
         layer = build_class_layer(embedder, classes) if spec.objective.class_weight > 0 else None
+    known = None
     if spec.start is not None:
-        start_from(embedder, load_model(spec.start).embedder)
+        started = load_model(spec.start)
+        start_from(embedder, started.embedder)
+        known = started.class_layer if started.embedder.normalise else None
+    if can_start_warm(embedder):
+        warm_start(embedder, layer, known, train, recipe.seed)
     return SiameseModule(
         embedder,
         head,
@@ -188,17 +227,16 @@ def _module(
 
 
 def _batches(
-    labels: NDArray[np.int64], sources: NDArray[np.int64], classes: list[str], spec: SiameseSpec, **place: int
+    labels: NDArray[np.int64], sources: NDArray[np.int64], families: NDArray[np.str_], spec: SiameseSpec, **place: Any
 ) -> Batches:
-    settings: dict[str, Any] = {"steps": spec.steps_per_epoch, "classes_per_batch": spec.classes_per_batch, **place}
-    families = class_families(classes)
+    settings: dict[str, Any] = {"classes_per_batch": spec.classes_per_batch, **place}
     if spec.objective.pairs == "episodes" and spec.within is None:
         return EpisodeBatches(labels, sources, **settings)
     if spec.objective.pairs == "episodes":
         return FamilyEpisodes(labels, sources, families=families, **settings)
     settings["images_per_class"] = spec.images_per_class
     if spec.within is None:
-        return PKBatches(labels, sources, **settings)
+        return FilledBatches(labels, sources, **settings)
     return FamilyBatches(labels, sources, families=families, within=spec.within, **settings)
 
 

@@ -15,7 +15,11 @@ import torch
 from pytorch_lightning.callbacks import TQDMProgressBar, WeightAveraging
 from pytorch_lightning.loggers import Logger
 
+from twinfolio.training.averaging import GrowingAverage
 from twinfolio.training.checkpoints import AtomicCheckpointIO, History, RememberingEarlyStopping, best_and_last
+from twinfolio.training.memory import keep_freed_memory
+from twinfolio.training.round_cap import RoundCap
+from twinfolio.training.rounds import LEAST_GAIN, MOST_ROUNDS
 
 _PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 _STEPS_A_REFRESH_IN_A_FILE = 50
@@ -57,14 +61,29 @@ class Budget:
     """How long a training lasts.
 
     Args:
-        epochs: Most epochs.
+        epochs: Most epochs; None: until validation stops improving, in rounds (``training.rounds``) that take the place
+            of epochs, at constant rates, validated and kept as a moving average of the weights.
         patience: Epochs without a gain on validation before training stops.
         validate_every: Epochs from one validation to the next; the last epoch is always validated.
+        rounds: Number of rounds, where it is known already (a refit); None: open.
+        minutes: Most minutes of training, where ``epochs`` and ``rounds`` are None; None: no cap.
     """
 
-    epochs: int
+    epochs: int | None
     patience: int
     validate_every: int = 1
+    rounds: int | None = None
+    minutes: float | None = None
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether training is in rounds and not in a number of epochs that is set before."""
+        return self.epochs is None
+
+    @property
+    def most(self) -> int:
+        """Most epochs or rounds."""
+        return self.epochs or self.rounds or MOST_ROUNDS
 
 
 class ValidatesLast(pl.Callback):
@@ -96,13 +115,15 @@ def build_trainer(
         more: Callbacks besides these; called after them, when the checkpoints are written.
     """
     _quiet()
+    keep_freed_memory()
     # what is not written is never read here; filling it first costs a fifth of a step
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    more = [*more, *_open_ended(budget, work_dir, more)]
     averaged = any(isinstance(callback, WeightAveraging) for callback in more)
     callbacks: list[pl.Callback] = [History(), ValidatesLast(), ProgressBar()]
     if monitor is not None:
-        waits = -(-budget.patience // budget.validate_every)
-        callbacks.append(RememberingEarlyStopping(monitor, mode="max", patience=waits))
+        waits, gain = -(-budget.patience // budget.validate_every), LEAST_GAIN if budget.open_ended else 0.0
+        callbacks.append(RememberingEarlyStopping(monitor, mode="max", patience=waits, min_delta=gain))
     return pl.Trainer(
         accelerator=hardware.accelerator,
         devices=hardware.devices,
@@ -110,7 +131,7 @@ def build_trainer(
         strategy=hardware.strategy,
         precision=resolve_precision(hardware.precision, hardware.accelerator),
         deterministic="warn" if hardware.deterministic else False,
-        max_epochs=budget.epochs,
+        max_epochs=budget.most,
         check_val_every_n_epoch=budget.validate_every,
         limit_val_batches=0 if monitor is None else None,
         num_sanity_val_steps=0,
@@ -122,6 +143,18 @@ def build_trainer(
         default_root_dir=work_dir,
         enable_model_summary=False,
     )
+
+
+def _open_ended(budget: Budget, work_dir: Path, more: Sequence[pl.Callback]) -> list[pl.Callback]:
+    """What a training in rounds needs: an average of the weights, where none is asked for, and its cap."""
+    callbacks: list[pl.Callback] = []
+    if not budget.open_ended:
+        return callbacks
+    if not any(isinstance(callback, WeightAveraging) for callback in more):
+        callbacks.append(GrowingAverage())
+    if budget.rounds is None and budget.minutes is not None:
+        callbacks.append(RoundCap(budget.minutes, work_dir))
+    return callbacks
 
 
 def resolve_precision(precision: str, accelerator: str) -> Any:

@@ -1,10 +1,12 @@
 """The benchmark of peers: how what a side hands back is scored, and how sides are compared."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from tests.unit.benchmarks.scripts import benchmark
 from twinfolio.data.array_store import write_array_store
@@ -39,7 +41,7 @@ def test_validation_picks_the_candidate_and_test_is_scored(tmp_path, store):
     facts, values, queries = peers.score(handed_back(tmp_path / "out.npz"), store)
     assert facts == {"images": 640, "cpu_seconds": 60.0}
     assert values["chosen"] == "l1"
-    assert values["mAP"] == [1, 1, 1]
+    assert values["mAP"] == values["val_mAP"] == [1, 1, 1]
     assert values["accuracy"] == 1
     assert values["test_mAP_of_each"]["l2"] < 1
     assert queries["AP"].tolist() == [1] * 6
@@ -75,3 +77,34 @@ def test_a_row_of_a_peer_does_not_depend_on_our_code_or_params(tmp_path, monkeyp
 def test_two_sides_live_in_environments_of_their_own():
     assert {name for name, side in peers.SIDES.items() if side.packages} == {"pml", "oml"}
     assert str(peers.python_of("timm")) == str(peers.python_of("ours"))
+
+
+def test_our_training_ends_while_its_last_validation_can_be_paid_for(monkeypatch):
+    ours = benchmark("_peer_ours")
+    now = [5.0]
+    monkeypatch.setattr(ours.time, "process_time", lambda: now[0])
+    watch = ours.Watch(10.0, validated=5, size=8, channels=3)
+    trainer = SimpleNamespace(should_stop=False, check_val_every_n_epoch=2)
+    watch.on_fit_start(trainer, None)
+    watch.on_validation_start(trainer, None)
+    now[0] += 2
+    watch.on_validation_end(trainer, None)
+    while not trainer.should_stop:
+        now[0] += 1
+        watch.on_train_batch_end(trainer, None, None, {"labels": range(4)})
+    assert watch.elapsed == 8, "two of ten seconds are kept for the validation"
+    assert trainer.check_val_every_n_epoch == 1
+    assert (watch.images, watch.steps, watch.share) == (24, 6, 1)
+
+
+def test_our_learning_rate_follows_the_clock():
+    ours = benchmark("_peer_ours")
+    watch = SimpleNamespace(share=0.0)
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = ours.ByTheClock(warmup=0.1, watch=watch).scheduler(optimiser, steps=1)
+    rates = []
+    for watch.share in (0.05, 0.1, 0.55, 1.0):
+        optimiser.step()
+        scheduler.step()
+        rates.append(scheduler.get_last_lr()[0])
+    assert rates == pytest.approx([0.51, 1.0, 0.5, 0.0], abs=1e-6)

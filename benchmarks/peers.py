@@ -5,7 +5,8 @@ document themselves, and a plain classifier as timm trains one. All start from t
 on one thread, read the same store and are scored by the same protocol on the same split. Counted: CPU time of training
 and validation of all nets that the champion needs; imports, decoding and evaluation are not. The libraries live in
 environments of their own in ``.twinfolio/peers``; each row is a process, kept in ``benchmarks/peers.jsonl`` and passed
-over the next time, unless ``--again`` is said.
+over the next time, unless ``--again`` is said. Run it alone: where other programs want the cores, a CPU second buys
+fewer images, and not the same number on every side.
 ``python benchmarks/peers.py [--sets medieval objects50] [--minutes 3 10] [--seeds 0 1] [--sides ...] [--shared PATH]``.
 """
 
@@ -234,7 +235,7 @@ def conclude(measured: Sequence[Row]) -> None:
               f"P@1 {with_interval(found['P@1'], signed=True)}")  # fmt: skip
         place = f"{name}_{minutes:g}min"
         sides |= {f"{place}_best_peer": best, f"{place}_mAP": tables[OURS]["AP"].mean()}
-        sides |= {f"{place}_{key}": short(values) for key, values in found.items()}
+        sides |= {f"{place}_{measure}_difference": short(values) for measure, values in found.items()}
         lows[name, minutes] = found["mAP"][1]
         leasts.append(found["mAP"][0])
     if not lows:

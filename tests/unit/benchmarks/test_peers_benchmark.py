@@ -79,6 +79,27 @@ def test_two_sides_live_in_environments_of_their_own():
     assert str(peers.python_of("timm")) == str(peers.python_of("ours"))
 
 
+def test_the_headline_has_our_value_and_the_difference_of_each_set_and_budget(tmp_path, monkeypatch):
+    monkeypatch.setattr(peers, "QUERIES", tmp_path)
+    recorded = []
+    monkeypatch.setattr(peers, "finish", lambda *values: recorded.append(values))
+    rows = []
+    for side, height in ((peers.OURS, 0.9), ("pml", 0.6), ("timm", 0.7)):
+        key = peers.row_key(side, "medieval", 3.0, 0)
+        table = pd.DataFrame({"query": list("abcd"), "group": list("xxyy"), "AP": height, "P@1": 1.0})
+        table.to_csv(peers.queries_file(key), index=False)
+        values = {"mAP": [height] * 3, "P@1": [1.0] * 3, "chosen": "model", "images": 9, "cpu_seconds": 180.0}
+        rows.append(key | values)
+    peers.conclude(rows)
+    name, value, _, bar, met, sides = recorded[0]
+    assert (name, bar) == ("peers", peers.BAR)
+    assert value == pytest.approx(0.2)
+    assert sides["medieval_3min_best_peer"] == "timm"
+    assert sides["medieval_3min_mAP"] == pytest.approx(0.9)
+    assert sides["medieval_3min_mAP_difference"] == pytest.approx([0.2] * 3)
+    assert not met, "other sets and budgets are missing"
+
+
 def test_our_training_ends_while_its_last_validation_can_be_paid_for(monkeypatch):
     ours = benchmark("_peer_ours")
     now = [5.0]

@@ -122,6 +122,7 @@ def queries_file(key: Row) -> Path:
 def measure(key: Row, store: Path) -> Row:
     """Train one side in a process of its own and score what it hands back."""
     QUERIES.mkdir(parents=True, exist_ok=True)
+    found_at = commit()
     out = queries_file(key).with_suffix(".npz")
     seconds = str(60 * key["minutes"])
     command = [str(python_of(key["side"])), str(BENCHMARKS / SIDES[key["side"]].script), "--store", str(store)]
@@ -134,7 +135,7 @@ def measure(key: Row, store: Path) -> Row:
     facts, scored, queries = score(out, store)
     out.unlink()
     queries.to_csv(queries_file(key), index=False)
-    return key | scored | facts | {"commit": commit(), "machine": machine()}
+    return key | scored | facts | {"commit": found_at, "machine": machine()}
 
 
 def score(out: Path, store: Path) -> tuple[Row, Row, pd.DataFrame]:

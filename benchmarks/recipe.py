@@ -17,7 +17,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def row_key(folder: Folder, seed: int, split: str) -> Row:
 
 def measure(folder: Folder, seed: int, split: str, data: Path) -> Row:
     """Run the pipeline on a folder and read its row."""
-    key = row_key(folder, seed, split)
+    key, found_at = row_key(folder, seed, split), commit()  # of the code that starts, not of what is edited meanwhile
     name = f"recipe-{folder.name}-{seed}"
     (ROOT / "workspaces" / name / "params.yaml").unlink(missing_ok=True)  # today's defaults, not those of an older run
     workspace = choose_workspace(ROOT, make_folder(folder, data), name=name, changes=settings(folder, seed))
@@ -81,7 +81,7 @@ def measure(folder: Folder, seed: int, split: str, data: Path) -> Row:
     return (
         key
         | read_result(workspace, split)
-        | {"minutes": max(wall, stages) / 60, "commit": commit(), "machine": machine()}
+        | {"minutes": max(wall, stages) / 60, "commit": found_at, "machine": machine()}
     )
 
 
@@ -178,13 +178,17 @@ def page(rows: Sequence[Row]) -> str:
     for split, title in (("test", "Test"), ("val", "Validation")):
         own = [row for row in rows if row["split"] == split]
         if own:
-            parts += [f"## {title}\n", verdict(own), markdown_table(pd.DataFrame([overview(row) for row in own]))]
+            parts += [f"## {title}\n", verdict(own), table(map(overview, own))]
             parts += [f"\n### Champion minus each, {title.lower()}\n"]
             for measure in MEASURES:
-                table = pd.DataFrame([differences(row, measure) for row in own])
-                parts += [f"{measure}:\n", markdown_table(table), ""]
-            parts += ["### Trainings\n", markdown_table(pd.DataFrame([courses(row) for row in own])), ""]
+                parts += [f"{measure}:\n", table(differences(row, measure) for row in own), ""]
+            parts += ["### Trainings\n", table(map(courses, own)), ""]
     return "\n".join(parts)
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Rows in Markdown; empty where a row has no such column."""
+    return markdown_table(pd.DataFrame(list(rows)).fillna(""))
 
 
 def verdict(rows: Sequence[Row]) -> str:
@@ -239,7 +243,7 @@ def write_page() -> None:
 
 def conclude(rows: Sequence[Row], split: str) -> None:
     """Print the table and record the headline."""
-    print(markdown_table(pd.DataFrame([overview(row) for row in rows])))
+    print(table(map(overview, rows)))
     least = {measure: min(worst(row, measure)[1][0] for row in rows) for measure in MEASURES}
     large = [row for row in rows if row["groups"] >= ENOUGH_GROUPS]
     ahead = sum(map(leads_all, large))

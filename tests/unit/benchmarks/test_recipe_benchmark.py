@@ -101,8 +101,10 @@ def test_a_row_is_found_again_until_code_params_split_or_seed_change():
 def test_the_page_shows_each_row_with_its_differences_and_trainings(workspace):
     row = recipe.read_result(workspace, "val")
     row |= {"folder": "faces40", "seed": 0, "split": "val", "minutes": 12.0, "commit": "abc"}
-    text = recipe.page([row])
+    other = row | {"seed": 1, "lead": {"classifier": row["lead"]["classifier"]}}
+    text = recipe.page([row, other])
     assert "## Validation" in text
     assert "## Test" not in text
     assert "77 steps, best epoch 2 of 3 (cap), 1.0 min" in text
-    assert "holds against every single system on 1 of 1" in text
+    assert "holds against every single system on 2 of 2" in text
+    assert "nan" not in text

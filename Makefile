@@ -21,8 +21,8 @@ test-all: test ## all tests; the slow ones start processes of their own
 lint: $(READY)
 	@ruff check . && ruff format --check . && mypy && lint-imports
 
-bench: $(READY) ## make bench NAME=loader
-	@python benchmarks/$(NAME).py
+bench: $(READY) ## make bench NAME=loader; ARGS="--seeds 0 1" goes with it
+	@python benchmarks/$(NAME).py $(ARGS)
 
 bench-table: $(READY)
 	@python benchmarks/table.py

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
+import pandas as pd
 
 from twinfolio.assessment.champion import FILE, PAIRS, PER_QUERY, champion_json
 from twinfolio.assessment.compare import Comparison
+from twinfolio.assessment.judgement import Judgement
 from twinfolio.reporting.curves import curve_table, pair_curves
 from twinfolio.reporting.leak import leak_chapter, leak_metrics, leak_table
 from twinfolio.reporting.plots import interval_panels, plot_intervals, plot_roc_and_pr
@@ -31,6 +36,7 @@ def write_comparison(comparison: Comparison, criterion: str, output_dir: Path, r
     systems = comparison.table(list(comparison.judged)).rename(columns={"distance": "system"})
     write_table(report_dir / "systems.csv", systems)
     write_table(report_dir / "tests.csv", comparison.tests)
+    write_table(report_dir / PER_QUERY, _per_query_table(comparison))
     write_table(report_dir / "leak_gap.csv", leak_table(comparison.leaks))
     write_metrics(report_dir / "metrics.json", comparison_metrics(comparison))
     _write_figures(comparison, report_dir)
@@ -54,6 +60,12 @@ def comparison_metrics(comparison: Comparison) -> dict[str, float]:
     return finite(metrics)
 
 
+def per_query_columns(judged: Mapping[str, Judgement]) -> dict[str, np.ndarray]:
+    """``AP_<system>`` and ``P@1_<system>`` (Q,) of each system: what paired intervals between any two of them need."""
+    precision = {f"AP_{name}": one.average_precision for name, one in judged.items()}
+    return precision | {f"P@1_{name}": one.retrieval.metrics.per_query["P@1"] for name, one in judged.items()}
+
+
 def worth_a_key(values: dict[str, float]) -> dict[str, float]:
     """Without what only tables need: class means of hits and recalls, and the interval of a constant."""
     left_out = ("macro_R@", "macro_cmc@", "macro_P@5", "macro_P@10", "cmc@1_", "prevalence_", "top5")
@@ -63,6 +75,14 @@ def worth_a_key(values: dict[str, float]) -> dict[str, float]:
 def finite(metrics: dict[str, float]) -> dict[str, float]:
     """Without the values that do not exist (an interval over one group)."""
     return {key: value for key, value in metrics.items() if math.isfinite(value)}
+
+
+def _per_query_table(comparison: Comparison) -> pd.DataFrame:
+    """A row a validation image, in the columns that ``evaluate`` writes of a test image; ``AP`` is the champion's."""
+    items, best = comparison.queries.items, comparison.judged[comparison.champion]
+    head = {"query": items.ids, "label": np.array(comparison.info.classes, dtype=object)[items.labels]}
+    own = {"AP": best.average_precision, "P@1": best.retrieval.metrics.per_query["P@1"]}
+    return pd.DataFrame(head | {"group": items.groups} | own | per_query_columns(comparison.judged))
 
 
 def _write_figures(comparison: Comparison, report_dir: Path) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from twinfolio.assessment.evaluate import Evaluation, Tested
 from twinfolio.assessment.searched import NAME
-from twinfolio.reporting.comparison import finite, worth_a_key
+from twinfolio.reporting.comparison import finite, per_query_columns, worth_a_key
 from twinfolio.reporting.few_shot import few_shot_metrics
 from twinfolio.reporting.leak import leak_metrics
 
@@ -68,9 +68,9 @@ def retrieval_table(evaluation: Evaluation) -> pd.DataFrame:
 
 
 def per_query_table(evaluation: Evaluation) -> pd.DataFrame:
-    """A row a test image: its AP under every system, and whether it was answered and classified rightly.
+    """A row a test image: its AP and P@1 under every system, and whether it was classified rightly.
 
-    ``P@1`` is the champion's, ``classified`` the classifier's (1 or 0; empty without a class layer).
+    ``AP`` and ``P@1`` are the champion's, ``classified`` the classifier's (1 or 0; empty without a class layer).
     """
     items = evaluation.queries.items
     best, classifier = evaluation.tested[evaluation.champion], evaluation.tested.get("classifier")
@@ -85,9 +85,7 @@ def per_query_table(evaluation: Evaluation) -> pd.DataFrame:
     )
     if classifier is not None and classifier.layer is not None:
         table["classified"] = (classifier.layer.said == items.labels).astype(int)
-    for name, tested in evaluation.tested.items():
-        table[f"AP_{name}"] = tested.judgement.average_precision
-    return table
+    return table.assign(**per_query_columns({name: tested.judgement for name, tested in evaluation.tested.items()}))
 
 
 def verification_table(evaluation: Evaluation) -> pd.DataFrame:

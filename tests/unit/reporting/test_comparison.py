@@ -50,6 +50,17 @@ def test_the_headline_key_is_the_champions_and_lies_in_its_interval(written):
     assert all(key.count("/") == 2 and key.startswith("val/") for key in metrics)
 
 
+def test_every_system_has_its_values_of_each_query(written):
+    comparison, folder = written
+    table = pd.read_csv(folder / "a/report/per_query.csv")
+    assert table["query"].tolist() == comparison.queries.items.ids.tolist()
+    for name, judged in comparison.judged.items():
+        for column, metric in ((f"AP_{name}", "mAP"), (f"P@1_{name}", "P@1")):
+            assert table[column].mean() == pytest.approx(judged.retrieval_values[metric], abs=1e-5)
+    for measure in ("AP", "P@1"):
+        assert table[measure].tolist() == table[f"{measure}_{comparison.champion}"].tolist()
+
+
 def test_thresholds_survive_the_file(written):
     comparison, folder = written
     read = read_champion(folder / "a/out").thresholds

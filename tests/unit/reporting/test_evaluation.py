@@ -110,7 +110,7 @@ def test_results_copy_only_keys_that_evaluation_writes(report):
 
 def test_per_query_rows_have_the_columns_the_leak_study_resamples(report):
     table, metrics = pd.read_csv(report / "a" / "per_query.csv"), metrics_of(report)
-    assert {"query", "label", "group", "AP", "P@1", "AP_l1", "AP_cosine"} <= set(table)
+    assert {"query", "label", "group", "AP", "P@1", "AP_l1", "AP_cosine", "P@1_colour_histogram"} <= set(table)
     assert len(table) == 24
     assert table["AP"].mean() == pytest.approx(metrics["test/retrieval/mAP"], abs=1e-5)
     assert table["P@1"].mean() == pytest.approx(metrics["test/retrieval/P@1"], abs=1e-5)

@@ -53,7 +53,7 @@ class Optimisation(Section):
     weights: str = "imagenet"
     """``imagenet``, ``none`` or the path of a .safetensors/.pth file."""
     epochs: Count | None = None
-    """Passes over the train rows (classify) or over ``steps_per_epoch`` batches (siamese, scratch); the rates fall to 0.
+    """Passes over the train rows (classify) or over ``steps_per_epoch`` batches (siamese, scratch); rates fall to 0.
 
     Null: training goes on at constant rates, with averaged weights, until validation stops improving or
     ``train.minutes`` is spent; a round of steps from one validation to the next takes the place of an epoch."""

@@ -50,6 +50,7 @@ class RoundCap(pl.Callback):
         rounds = capped_rounds(self.minutes, seconds, int(trainer.num_training_batches))
         rounds = int(trainer.strategy.broadcast(rounds))
         if trainer.is_global_zero:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             part = self.path.with_suffix(".part")
             part.write_text(json.dumps({"rounds": rounds, "seconds_per_step": seconds}), encoding="utf-8")
             part.replace(self.path)

@@ -19,23 +19,23 @@ from twinfolio.models.embedder import ClassLayer, Embedder
 from twinfolio.training.data import gallery_rows
 from twinfolio.training.fit import predict
 
-MOST_IMAGES = 1000
-"""Most train images that the initial weights are computed from."""
+MOST_IMAGES, IMAGES_A_CLASS = 500, 3
+"""Most train images that the initial weights are computed from, or that many a class, where that is more."""
 
 
 def first_features(embedder: Embedder, rows: StoreRows, seed: int) -> tuple[Tensor, NDArray[np.int64]]:
     """Embeddings (n, D) of originals of train, balanced over classes, and their labels (n,).
 
     Args:
-        embedder: On the processor.
+        embedder: On the processor, where it is left.
         rows: Train rows.
-        seed: Of the choice, where there are more than ``MOST_IMAGES``.
+        seed: Of the choice, where there are more images than are taken.
     """
-    chosen = gallery_rows(rows, MOST_IMAGES, seed)
-    training = embedder.training
-    embedder.eval()
-    features = torch.from_numpy(predict(embedder, chosen, torch.device("cpu")))
-    embedder.train(training)
+    most = max(MOST_IMAGES, IMAGES_A_CLASS * len(np.unique(rows.labels)))
+    chosen, training = gallery_rows(rows, most, seed), embedder.training
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    features = torch.from_numpy(predict(embedder.to(device).eval(), chosen, device))
+    embedder.cpu().train(training)
     return features, chosen.labels
 
 

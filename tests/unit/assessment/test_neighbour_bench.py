@@ -8,7 +8,8 @@ from tests.unit.assessment.conftest import make_systems
 from twinfolio.assessment.embeddings import embed_gallery
 from twinfolio.assessment.images import image_scores
 from twinfolio.assessment.judgement import Resampling
-from twinfolio.assessment.neighbour_bench import head_builder, open_bench
+from twinfolio.assessment.neighbour_bench import open_bench
+from twinfolio.assessment.system_folder import head_builder
 from twinfolio.errors import ModelError
 from twinfolio.evaluation.retrieval_protocol import retrieval_protocol
 from twinfolio.retrieval.recipe import Recipe

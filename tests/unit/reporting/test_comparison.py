@@ -5,8 +5,9 @@ import pytest
 
 from tests.unit.assessment import conftest as tiny
 from twinfolio.assessment.champion import read_champion
-from twinfolio.assessment.compare import PairSettings, compare_systems
+from twinfolio.assessment.compare import compare_systems
 from twinfolio.assessment.judgement import Resampling
+from twinfolio.assessment.validation_bench import PairSettings
 from twinfolio.reporting.comparison import within_group_notes, write_comparison
 
 

@@ -7,11 +7,12 @@ from PIL import Image
 
 from tests.unit.assessment import conftest as tiny
 from twinfolio.assessment.champion import Champion
-from twinfolio.assessment.compare import PairSettings, compare_systems
+from twinfolio.assessment.compare import compare_systems
 from twinfolio.assessment.evaluate import evaluate_systems
 from twinfolio.assessment.few_shot import TrialPlan
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.scene import open_scene
+from twinfolio.assessment.validation_bench import PairSettings
 from twinfolio.evaluation.verification import check_identity
 from twinfolio.reporting.evaluation import Circumstances, write_evaluation
 from twinfolio.reporting.leak_study import HEADLINES, TABLED

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from _stage import Stage, run_stage
-from _systems import COMPARED, SIAMESE, STORE
+from _systems import CLASSIFIER, COMPARED, STORE
 from _training import recipe, siamese_spec, write_trained
 from twinfolio.assessment.champion import EMBEDDINGS, FOLDER, Champion, read_champion
 from twinfolio.assessment.systems import REFIT
@@ -78,5 +78,4 @@ def _refit(stage: Stage, distance: str) -> None:
 
 if __name__ == "__main__":
     inputs = [f"{STORE}/{part}" for part in ("store.json", "train", "val")]
-    models = ["outputs/classify/model", *map(str, SIAMESE.values())]
-    run_stage("refit", main, inputs=[*inputs, str(COMPARED), *models])
+    run_stage("refit", main, inputs=[*inputs, str(COMPARED), str(CLASSIFIER)])

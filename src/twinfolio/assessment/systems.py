@@ -82,6 +82,14 @@ def system_scores(
     return RecipeScores(prepared, query_vectors, queries.row_image, barred)
 
 
+def pairwise_scores(system: System) -> Scoring:
+    """Scores of rows with others, under the system's own recipe where it has one."""
+    if system.search is None:
+        return system.scores
+    recipe, build = system.search
+    return lambda queries, gallery: recipe.pairwise(build, queries, gallery)
+
+
 def comparable_systems(
     *,
     siamese: dict[str, Path],

@@ -40,7 +40,10 @@ def report(tmp_path_factory):
         sheet_queries=2,
         trials=TrialPlan(ways=20, shots=1, trials=40, seed=0),
     )
-    champion = Champion("cosine", True, "l1", 0.9, 0.8765, compared.thresholds, "f1")
+    champion = Champion(
+        "cosine", "distance", ["l1"], "cosine", 0.9, "cosine", True, "l1", 0.9, 0.8765, compared.thresholds, "f1",
+        ["No trained system beats paper colour."],
+    )  # fmt: skip
     for place in ("a", "b"):
         write_evaluation(evaluation, None, Circumstances(champion, "random", 3), root / place)
     return root

@@ -45,7 +45,7 @@ def workspace(tmp_path):
     metrics |= {"test/leak_gap/mAP_gap": 0.1, "test/leak_gap/mAP_gap_low": 0.05, "test/leak_gap/mAP_gap_high": 0.2}
     write(tmp_path / "reports/evaluate/metrics.json", metrics)
     write(tmp_path / "reports/evaluate/systems.csv", SYSTEMS)
-    write(tmp_path / "outputs/compare_distances/champion.json", {"distance": "l1", "tie": True, "runner_up": "l2"})
+    write(tmp_path / "outputs/compare_distances/champion.json", {"system": "l1", "preferred_over": ["l2"]})
     write(tmp_path / "reports/calibrate/neighbours.csv", NEIGHBOURS)
     timing = {"neighbours_plain_added_ms": 0.0, "neighbours_whitening_added_ms": 1.26}
     write(tmp_path / "reports/calibrate/timing.json", timing)

@@ -90,7 +90,7 @@ def test_an_interval_below_zero_is_readable_and_no_zero_has_a_sign(workspace):
 def test_the_page_says_how_often_test_was_scored_and_that_the_champion_ties(workspace):
     page = results_page({"sample": workspace}, "Introduction.")
     assert "This test split was scored 2 times." in page
-    assert "l1, a tie with l2" in page
+    assert "l1, preferred over l2, which are as good" in page
 
 
 def test_leak_calibration_and_unknown_classes_have_a_table_each_with_a_row_a_workspace(workspace, tmp_path):

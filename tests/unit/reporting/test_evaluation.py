@@ -14,7 +14,7 @@ from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.scene import open_scene
 from twinfolio.assessment.validation_bench import PairSettings
 from twinfolio.evaluation.verification import check_identity
-from twinfolio.reporting.evaluation import Circumstances, write_evaluation
+from twinfolio.reporting.evaluation import Circumstances, _explained, write_evaluation
 from twinfolio.reporting.leak_study import HEADLINES, TABLED
 from twinfolio.reporting.results import CALIBRATION, LEAK, UNKNOWN
 
@@ -150,6 +150,19 @@ def test_chapters_follow_each_other_and_say_that_nothing_could_be_explained(repo
     assert "nothing to explain" in html
     assert "12 images of 2 classes were held out of training" in html
     assert (report / "a" / "faithfulness.csv").read_text() == "kind\n"
+
+
+def test_what_the_champion_s_user_should_know_is_said_first(report):
+    html = (report / "a" / "report.html").read_text()
+    assert html.index("No trained system beats paper colour.") < html.index("<h2>")
+    assert "preferred over l1, which are as good there" in html
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("joined", "joins several systems"), ("classical", "is a classical system")]
+)
+def test_the_report_says_why_a_champion_of_several_parts_is_not_explained(kind, said, tmp_path):
+    assert said in _explained(None, kind, tmp_path).notes[0]
 
 
 def test_verification_numbers_follow_from_the_printed_counts(report):

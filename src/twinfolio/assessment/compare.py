@@ -174,6 +174,13 @@ def _by_map(candidates: Sequence[Candidate], kind: Kind) -> list[str]:
     return [one.name for one in sorted(candidates, key=lambda one: -one.mean_ap) if one.kind == kind]
 
 
+def _without_matches(classical: Sequence[str], systems: Mapping[str, System]) -> str | None:
+    """The best classical system that ranks by vectors alone, else the best: matches are no part of a join."""
+    recipes = {name: systems[name].search for name in classical}
+    plain = [name for name, search in recipes.items() if search is None or search[0].matched is None]
+    return next(iter([*plain, *classical]), None)
+
+
 def _judge_joined(
     bench: ValidationBench, systems: Mapping[str, System], candidates: Sequence[Candidate]
 ) -> tuple[dict[str, System], dict[str, Judgement]]:
@@ -181,7 +188,7 @@ def _judge_joined(
     distances, classical = (_by_map(candidates, kind) for kind in ("distance", "classical"))
     named = [one.name for one in candidates]
     tried = combinations_tried(
-        [name for name in named if name in distances], distances[0], next(iter(classical), None), named
+        [name for name in named if name in distances], distances[0], _without_matches(classical, systems), named
     )
     parts = {name: part_of(systems[name], bench.vectors(name)) for name in dict.fromkeys(chain(*tried))}
     found, judged = {}, {}

@@ -58,7 +58,8 @@ def comparison_metrics(comparison: Comparison) -> dict[str, float]:
     metrics |= {f"val/verification/{key}": value for key, value in worth_a_key(best.verification_values).items()}
     metrics["val/retrieval/mAP_without_within_group"] = comparison.without_within_group(comparison.champion)
     metrics["val/retrieval/n_within_group"] = float(comparison.queries.within_group.sum())
-    metrics["val/retrieval/champion_tie"] = float(comparison.tie)
+    metrics["val/retrieval/champion_tie"] = float(bool(comparison.choice.preferred_over))
+    metrics["val/retrieval/distances_tie"] = float(comparison.tie)
     metrics |= {f"val/{key}": value for key, value in leak_metrics(comparison.leaks[comparison.champion]).items()}
     for name, judgement in comparison.judged.items():
         for end in ("", "_low", "_high"):

@@ -14,7 +14,9 @@ from twinfolio.assessment.systems import System
 from twinfolio.assessment.validation_bench import PairSettings
 from twinfolio.evaluation.baselines import cosine_scores
 from twinfolio.retrieval.joined import Join
-from twinfolio.retrieval.scorers import unit_rows
+from twinfolio.retrieval.matched import Matched
+from twinfolio.retrieval.recipe import Recipe
+from twinfolio.retrieval.scorers import distance_scorer, unit_rows
 
 HOW = Resampling(n=100)
 DISTANCES = ("l1", "l2", "cosine")
@@ -83,6 +85,22 @@ def test_joined_systems_are_judged_and_the_better_one_is_the_champion(compare, p
     assert kept == {"l1", "frozen_trunk", "vlad", "colour_histogram", "l1+vlad"}
     assert comparison.winner.classify is not None
     assert set(comparison.leaks) == {"l1", "l1+vlad"}
+
+
+def test_of_classical_systems_one_that_ranks_by_vectors_alone_is_joined(compare, partial):
+    matched = (Recipe(matched=Matched(points=1, width=1, candidates=0)), distance_scorer("cosine"))
+
+    def with_points(images):
+        vectors = partial[2].embed(images)
+        return np.hstack([vectors, np.ones((len(vectors), 3), np.float32)])
+
+    reranked = replace(partial[2], name="vlad_matched", embed=with_points, search=matched)
+    comparison = compare([*partial, reranked], OTHERS | {"vlad_matched": "classical"})
+    assert comparison.champion == "l1+vlad"
+    alone = compare([partial[0], reranked], {"vlad_matched": "classical"})
+    assert alone.champion == "l1+vlad_matched"
+    left, right = (one.judged[one.champion].average_precision for one in (comparison, alone))
+    np.testing.assert_allclose(left, right)
 
 
 def test_the_file_says_what_was_chosen_and_why(compare, partial, tmp_path):

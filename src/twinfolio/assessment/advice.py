@@ -55,19 +55,25 @@ def untrained_note(unbeaten: list[str], facts: DataFacts) -> list[str]:
         kind = "groups" if facts.has_groups else "images that are no near-copies of each other"
         advice.append(f"validation has only {facts.val_groups} {kind}, too few to show a small gain")
     told = "; ".join(advice) or "try another trunk or more epochs"
-    return [f"On validation no trained system beats {named} beyond chance: {told}."]
+    return [f"On validation training shows no gain over {named} beyond chance: {told}."]
 
 
 def notes_of(comparison: Comparison) -> list[str]:
     """What whoever uses the champion should know."""
-    trained = [*comparison.distances, CLASSIFIER]
-    contenders = [one.name for one in comparison.candidates if set(members_of(one.name)) & set(trained)]
-    unbeaten = [
-        baseline
-        for baseline in (FROZEN_TRUNK, COLOUR_HISTOGRAM)
-        if baseline in comparison.judged and not any(comparison.versus(name, baseline).low > 0 for name in contenders)
-    ]
+    present = [name for name in (FROZEN_TRUNK, COLOUR_HISTOGRAM) if name in comparison.judged]
+    unbeaten = [baseline for baseline in present if not _training_gains(comparison, baseline)]
     return untrained_note(unbeaten, data_facts(comparison))
+
+
+def _training_gains(comparison: Comparison, baseline: str) -> bool:
+    """Whether a trained system beats a baseline, and, where it joins untrained systems, beats these too."""
+    trained = {*comparison.distances, CLASSIFIER}
+    for one in comparison.candidates:
+        members = set(members_of(one.name))
+        rivals = {baseline, *(members - trained)}
+        if members & trained and all(comparison.versus(one.name, rival).low > 0 for rival in sorted(rivals)):
+            return True
+    return False
 
 
 def data_facts(comparison: Comparison) -> DataFacts:

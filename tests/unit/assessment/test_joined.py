@@ -128,6 +128,15 @@ def test_it_is_said_where_training_brings_nothing(compare, partial):
     assert notes_of(compare(better, {"frozen_trunk": "frozen_trunk"})) == []
 
 
+def test_a_gain_that_a_classical_member_brings_is_no_gain_of_training(compare, partial):
+    poor = channel("l1", 1, pretrained=False)
+    systems = [poor, replace(poor, name="frozen_trunk"), replace(partial[3], name="vlad")]
+    comparison = compare(systems, OTHERS)
+    assert comparison.versus("l1+vlad", "frozen_trunk").low > 0
+    (note,) = notes_of(comparison)
+    assert "(frozen_trunk)" in note
+
+
 def test_weights_follow_the_spread_of_the_scores():
     generator = np.random.default_rng(0)
     wide, narrow = generator.normal(size=(40, 4)), generator.normal(size=(40, 4)) + 6

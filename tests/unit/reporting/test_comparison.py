@@ -84,9 +84,9 @@ def test_what_training_did_not_bring_is_said_first_and_logged(written, tmp_path,
     judged = comparison.judged | {"colour_histogram": comparison.judged["cosine"]}
     write_comparison(replace(comparison, judged=judged), "f1", tmp_path / "out", tmp_path / "report")
     (note,) = json.loads((tmp_path / "out/champion.json").read_text())["notes"]
-    assert "no trained system beats the colour histogram" in note
+    assert "training shows no gain over the colour histogram" in note
     html = (tmp_path / "report/report.html").read_text()
-    assert html.index("no trained system beats") < html.index("<h2>")
+    assert html.index("training shows no gain") < html.index("<h2>")
     assert note in [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
 
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from _stage import ROOT, Stage
-from twinfolio.assessment.champion import PER_QUERY
+from twinfolio.assessment.champion import PER_QUERY, Champion
 from twinfolio.evaluation.significance import paired_permutation_test
-from twinfolio.models.bundle import read_config
 from twinfolio.reporting.test_uses import params_hash
 from twinfolio.tracking.mlflow_store import store_root
 
@@ -18,7 +17,9 @@ if TYPE_CHECKING:
     from twinfolio.data.store import StoreInfo
 
 
-def register(stage: Stage, folder: Path, info: StoreInfo, *, compared: Path, distance: str) -> None:
+def register(
+    stage: Stage, folder: Path, info: StoreInfo, *, compared: Path, champion: Champion, pretrained: bool | None
+) -> None:
     """Register the model folder and let it compete for the alias by validation's per-query AP.
 
     Args:
@@ -26,14 +27,15 @@ def register(stage: Stage, folder: Path, info: StoreInfo, *, compared: Path, dis
         folder: The model folder.
         info: The store the model was made from.
         compared: Output folder of ``compare_distances``.
-        distance: The champion's distance.
+        champion: The choice made on validation.
+        pretrained: Whether its trunks started from ImageNet weights; None without a trunk.
     """
     from twinfolio.tracking.registry import Scope, promote, register_model
 
     if stage.run is None:
         return
     queries = pd.read_csv(compared / PER_QUERY, dtype={"query": str, "group": str}, keep_default_na=False)
-    average_precisions = pd.to_numeric(queries[distance]).set_axis(queries["query"]).dropna()
+    average_precisions = pd.to_numeric(queries[champion.system]).set_axis(queries["query"]).dropna()
     scope = Scope(info.data_hash, params_hash(stage.params.split.model_dump(mode="json")))
     name, root = stage.params.tracking.register_as, store_root(ROOT)
     version = register_model(
@@ -43,11 +45,12 @@ def register(stage: Stage, folder: Path, info: StoreInfo, *, compared: Path, dis
         scope=scope,
         image_shape=(info.size, info.size, info.channels),
         tags={
-            "pretrained": str(bool(read_config(folder)["pretrained"])).lower(),
+            "pretrained": str(bool(pretrained)).lower(),
             "protocol": stage.params.split.protocol,
-            "distance": distance,
-            "refit": str(stage.params.train.refit).lower(),
-        },
+            "system": champion.system,
+            "refit": str(stage.params.train.refit and champion.retrainable).lower(),
+        }
+        | ({"distance": champion.system} if champion.kind == "distance" else {}),
         root=root,
     )
     promote(

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from _stage import Stage
-from twinfolio.assessment.champion import EMBEDDINGS
+from joblib import cpu_count
+
+from _stage import KEYPOINTS, Stage
+from twinfolio.assessment.champion import EMBEDDINGS, Champion
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.scene import Scene, open_scene
-from twinfolio.assessment.systems import REFIT, System, comparable_systems, pick_device, trained_system
+from twinfolio.assessment.system_folder import load_system
+from twinfolio.assessment.systems import REFIT, System, comparable_systems, pick_device
 from twinfolio.data.store import read_info
 
 STORE, COMPARED, FINAL = Path("outputs/store"), Path("outputs/compare_distances"), Path("outputs/refit")
@@ -33,6 +36,17 @@ def load_systems(stage: Stage) -> list[System]:
     )
 
 
+def open_system(stage: Stage, folder: Path, name: str) -> System:
+    """A system of any kind from its folder."""
+    device = pick_device(stage.params.trainer.accelerator)
+    return load_system(folder, name, device, workers=cpu_count(), cache=KEYPOINTS)
+
+
+def final_name(stage: Stage, champion: Champion) -> str:
+    """What the champion is called on test: ``refit`` where it was trained once more."""
+    return REFIT if stage.params.train.refit and champion.retrainable else champion.system
+
+
 def test_scene(stage: Stage, systems: Sequence[System], champion: str) -> Scene:
     """Test and what it is held against; the champion's gallery is embedded by the model that ``refit`` left."""
     embeddings = {one.name: COMPARED / EMBEDDINGS / f"{one.name}.npz" for one in systems}
@@ -42,9 +56,14 @@ def test_scene(stage: Stage, systems: Sequence[System], champion: str) -> Scene:
     return open_scene(STORE, embeddings, params.positives_per_query, params.min_positives, resampling)
 
 
-def tested_systems(stage: Stage) -> list[System]:
-    """All systems and, under ``train.refit``, before them the champion trained once more."""
-    systems = load_systems(stage)
-    if not stage.params.train.refit:
-        return systems
-    return [trained_system(REFIT, FINAL / "model", pick_device(stage.params.trainer.accelerator)), *systems]
+def tested_systems(stage: Stage, others: Sequence[System], best: str) -> list[System]:
+    """All systems and, where it is none of them (trained once more, or joined), the champion before them.
+
+    Args:
+        stage: The stage.
+        others: The classical systems.
+        best: The champion's name, see ``final_name``.
+    """
+    systems = [*load_systems(stage), *others]
+    known = best in [system.name for system in systems]
+    return systems if known else [open_system(stage, FINAL / "model", best), *systems]

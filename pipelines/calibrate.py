@@ -5,25 +5,24 @@ from __future__ import annotations
 import pandas as pd
 
 from _stage import Stage, run_stage
-from _systems import CALIBRATED, COMPARED, SIAMESE, STORE
+from _systems import CALIBRATED, COMPARED, STORE, open_system
 from twinfolio.assessment.ablation import Grid
 from twinfolio.assessment.calibration import CalibrationSettings
-from twinfolio.assessment.champion import EMBEDDINGS, PAIRS, read_champion
+from twinfolio.assessment.champion import EMBEDDINGS, FOLDER, PAIRS, read_champion
 from twinfolio.assessment.judgement import Resampling
-from twinfolio.assessment.neighbour_bench import head_builder
 from twinfolio.assessment.readiness import make_ready
-from twinfolio.assessment.systems import pick_device, trained_system
+from twinfolio.assessment.system_folder import head_builder
 from twinfolio.reporting.readiness import write_readiness
 
 
 def main(stage: Stage) -> None:
     params, champion = stage.params.calibrate, read_champion(COMPARED)
-    neighbours = params.neighbours
+    neighbours, folder = params.neighbours, COMPARED / FOLDER
     ready = make_ready(
-        trained_system(champion.distance, SIAMESE[champion.distance], pick_device(stage.params.trainer.accelerator)),
-        head_builder(SIAMESE[champion.distance]),
+        open_system(stage, folder, champion.system),
+        head_builder(folder),
         STORE,
-        COMPARED / EMBEDDINGS / f"{champion.distance}.npz",
+        COMPARED / EMBEDDINGS / f"{champion.system}.npz",
         pd.read_csv(COMPARED / PAIRS, dtype={"query": str, "archive": str}),
         grid=Grid(**neighbours.model_dump(exclude={"latency_ms", "repeats"})),
         latency_ms=neighbours.latency_ms,
@@ -37,8 +36,7 @@ def main(stage: Stage) -> None:
 
 
 if __name__ == "__main__":
-    models = [str(folder) for folder in SIAMESE.values()]
     run_stage(
         "calibrate", main,
-        inputs=[*(f"{STORE}/{part}" for part in ("store.json", "train", "val", "unknown")), str(COMPARED), *models],
+        inputs=[*(f"{STORE}/{part}" for part in ("store.json", "train", "val", "unknown")), str(COMPARED)],
     )  # fmt: skip

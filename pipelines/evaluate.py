@@ -8,16 +8,15 @@ from _classical import classical_folders, classical_systems
 from _explained import explain
 from _registration import register
 from _stage import Stage, run_stage
-from _systems import CALIBRATED, COMPARED, FINAL, MODELS, STORE, test_scene, tested_systems
+from _systems import CALIBRATED, COMPARED, FINAL, MODELS, STORE, final_name, test_scene, tested_systems
 from _test_use import count_use
 from twinfolio.assessment.champion import read_champion
 from twinfolio.assessment.evaluate import evaluate_systems
 from twinfolio.assessment.few_shot import TrialPlan
 from twinfolio.assessment.gallery import gallery_table
 from twinfolio.assessment.model_folder import write_model_folder
-from twinfolio.assessment.neighbour_bench import head_builder
 from twinfolio.assessment.searched import read_setting
-from twinfolio.assessment.systems import REFIT
+from twinfolio.assessment.system_folder import head_builder
 from twinfolio.data.manifest import read_manifest
 from twinfolio.reporting.evaluation import Circumstances, write_evaluation
 
@@ -26,15 +25,15 @@ MANIFEST = Path("outputs/split/manifest.csv")
 
 def main(stage: Stage) -> None:
     params, champion = stage.params.evaluate, read_champion(COMPARED)
-    best = REFIT if stage.params.train.refit else champion.distance
-    systems = [*tested_systems(stage), *classical_systems()]
+    best = final_name(stage, champion)
+    systems = tested_systems(stage, classical_systems(), best)
     scene = test_scene(stage, systems, best)
     evaluation = evaluate_systems(
         systems,
         scene,
         champion=best,
         build=head_builder(FINAL / "model"),
-        thresholds=champion.thresholds | {best: champion.thresholds[champion.distance]},
+        thresholds=champion.thresholds | {best: champion.thresholds[champion.system]},
         search=read_setting(CALIBRATED),
         sheet_queries=params.sheet_queries,
         trials=TrialPlan(params.ways, params.shots, params.trials, params.seed),
@@ -50,8 +49,10 @@ def main(stage: Stage) -> None:
         setting=evaluation.searched.setting,
         embeddings=evaluation.searched.gallery_vectors,
         gallery=gallery_table(scene.parts, scene.info.classes, read_manifest(MANIFEST)),
+        notes=champion.notes,
     )
-    register(stage, folder, scene.info, compared=COMPARED, distance=champion.distance)
+    pretrained = next(system.pretrained for system in systems if system.name == best)
+    register(stage, folder, scene.info, compared=COMPARED, champion=champion, pretrained=pretrained)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ from __future__ import annotations
 from _classical import classical_folders
 from _mtasher import CHOICES, CLASSIFIER, EMBEDDINGS, STORE, classical_names, load_systems, planting
 from _stage import Stage, run_stage
-from twinfolio.assessment.compare import PairSettings
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.rivals import validate
+from twinfolio.assessment.validation_bench import PairSettings
 from twinfolio.reporting.mtasher_tables import write_validation
 from twinfolio.reporting.tables import write_json
 

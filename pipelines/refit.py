@@ -1,39 +1,62 @@
 """Stage ``refit``: the champion as it is or, under ``train.refit``, trained once more on train and validation.
 
 Everything is fixed before: the distance, the settings, the champion's best epoch (now the last) and the thresholds.
+Only a distance's model is trained once more; any other champion is passed on.
 """
 
 from __future__ import annotations
 
+import logging
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from _stage import Stage, run_stage
-from _systems import COMPARED, SIAMESE, STORE
+from _systems import CLASSIFIER, COMPARED, STORE
 from _training import recipe, siamese_spec, write_trained
-from twinfolio.assessment.champion import EMBEDDINGS, read_champion
+from twinfolio.assessment.champion import EMBEDDINGS, FOLDER, Champion, read_champion
 from twinfolio.assessment.systems import REFIT
-from twinfolio.reporting.tables import read_json, write_metrics
+from twinfolio.reporting.tables import read_json, write_metrics, write_table
 
 REPORTS = Path("reports/train_siamese")
 
+logger = logging.getLogger("twinfolio.refit")
+
 
 def main(stage: Stage) -> None:
-    distance = read_champion(COMPARED).distance
-    if stage.params.train.refit:
-        _refit(stage, distance)
+    champion = read_champion(COMPARED)
+    if stage.params.train.refit and champion.retrainable:
+        _refit(stage, champion.system)
     elif stage.rank_zero:
-        _pass_on(stage, distance)
+        _pass_on(stage, champion)
 
 
-def _pass_on(stage: Stage, distance: str) -> None:
-    """Hand on the champion's model, embeddings and history."""
-    shutil.copytree(SIAMESE[distance], stage.output_dir / "model", dirs_exist_ok=True)
-    shutil.copyfile(COMPARED / EMBEDDINGS / f"{distance}.npz", stage.output_dir / "embeddings.npz")
-    for name in ("history.csv", "history.png"):
-        shutil.copyfile(REPORTS / distance / name, stage.report_dir / name)
-    write_metrics(stage.report_dir / "metrics.json", {"refit": 0})
+def _pass_on(stage: Stage, champion: Champion) -> None:
+    """Hand on the champion's files, embeddings and history."""
+    asked = stage.params.train.refit
+    if asked:
+        logger.warning("train.refit: true, but %s is no distance's model: it is passed on as it is", champion.system)
+    shutil.copytree(COMPARED / FOLDER, stage.output_dir / "model", dirs_exist_ok=True)
+    shutil.copyfile(COMPARED / EMBEDDINGS / f"{champion.system}.npz", stage.output_dir / "embeddings.npz")
+    _write_history(stage, champion)
+    write_metrics(stage.report_dir / "metrics.json", {"refit": 0} | ({"refit_asked": 1} if asked else {}))
+
+
+def _write_history(stage: Stage, champion: Champion) -> None:
+    """Hand on how the champion was trained; what is not one training has an empty history."""
+    from twinfolio.reporting.plots import plot_history
+
+    source = {"distance": REPORTS / champion.system, "classifier": Path("reports/classify")}.get(champion.kind)
+    names = ("history.csv", "history.png")
+    if source is None:
+        import pandas as pd
+
+        empty = pd.DataFrame({"epoch": pd.Series(dtype=int)})
+        write_table(stage.report_dir / names[0], empty)
+        plot_history(stage.report_dir / names[1], empty)
+    else:
+        for name in names:
+            shutil.copyfile(source / name, stage.report_dir / name)
 
 
 def _refit(stage: Stage, distance: str) -> None:
@@ -56,5 +79,4 @@ def _refit(stage: Stage, distance: str) -> None:
 
 if __name__ == "__main__":
     inputs = [f"{STORE}/{part}" for part in ("store.json", "train", "val")]
-    models = ["outputs/classify/model", *map(str, SIAMESE.values())]
-    run_stage("refit", main, inputs=[*inputs, str(COMPARED), *models])
+    run_stage("refit", main, inputs=[*inputs, str(COMPARED), str(CLASSIFIER)])

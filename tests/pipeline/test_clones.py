@@ -45,15 +45,28 @@ def test_two_clones_train_to_identical_metrics_files(tiny, second):
     assert len(mlflow_runs(second)) == len(mlflow_runs(tiny)) == 1 + len(STAGES)
 
 
+def crown_a_distance(clone: Path) -> dict:
+    """Make the best distance the champion, whichever system of a few seconds' training has won."""
+    compared = clone / "outputs/compare_distances"
+    chosen = json.loads((compared / "champion.json").read_text())
+    chosen |= {"system": chosen["distance"], "kind": "distance"}
+    (compared / "champion.json").write_text(json.dumps(chosen))
+    shutil.rmtree(compared / "champion")
+    shutil.copytree(clone / f"outputs/train_siamese/{chosen['distance']}/model", compared / "champion")
+    run("dvc", "commit", "-q", "-f", "compare_distances", cwd=clone)
+    return chosen
+
+
 def test_a_refit_trains_the_champion_alone_on_one_device_or_two_and_keeps_its_threshold(new_clone, tiny):
     clone = new_clone("refit")
     for folder in ("outputs", "reports", ".dvc/cache"):
         shutil.copytree(tiny / folder, clone / folder, dirs_exist_ok=True)
     shutil.copyfile(tiny / "dvc.lock", clone / "dvc.lock")
+    chosen = crown_a_distance(clone)
+    run("dvc", "repro", "--single-item", "calibrate", cwd=clone)
     change_params(clone, "train", refit=True)
     done = run("dvc", "repro", cwd=clone)
     assert re.findall(r"Running stage '(\S+)'", done.stdout) == ["refit", "evaluate"]
-    chosen = json.loads((clone / "outputs/compare_distances/champion.json").read_text())
     refit = json.loads((clone / "reports/refit/metrics.json").read_text())
     validated = json.loads((clone / f"reports/train_siamese/{chosen['distance']}/metrics.json").read_text())
     assert (refit["refit"], refit["epochs_run"]) == (1, validated["best_epoch"])

@@ -106,12 +106,35 @@ def test_changing_siamese_reruns_no_classify(tiny):
 
 
 def test_without_a_refit_the_champion_is_handed_on(tiny):
-    distance = json.loads((tiny / "outputs/compare_distances/champion.json").read_text())["distance"]
-    final, validated = tiny / "outputs/refit/model", tiny / "outputs/train_siamese" / distance / "model"
+    final, validated = tiny / "outputs/refit/model", tiny / "outputs/compare_distances/champion"
     assert metrics_of(tiny, "refit") == {"refit": 0}
-    for name in ("model.safetensors", "model.json"):
+    names = {path.relative_to(validated) for path in validated.rglob("*") if path.is_file()}
+    assert names
+    assert names == {path.relative_to(final) for path in final.rglob("*") if path.is_file()}
+    for name in names:
         assert (final / name).read_bytes() == (validated / name).read_bytes()
-        assert (tiny / "outputs/evaluate/model" / name).read_bytes() == (final / name).read_bytes()
+        if not name.name.startswith("neighbours"):  # a whitening is learned anew from train and validation
+            assert (tiny / "outputs/evaluate/model" / name).read_bytes() == (final / name).read_bytes()
+
+
+def test_the_champion_is_as_good_as_the_best_of_all_candidates(tiny):
+    champion = json.loads((tiny / "outputs/compare_distances/champion.json").read_text())
+    candidates = pd.read_csv(tiny / "reports/compare_distances/candidates.csv").set_index("system")
+    assert {"l1", "l2", "cosine", "classifier", "frozen_trunk", "phash", "l1+l2+cosine"} <= set(candidates.index)
+    assert "joined" in set(candidates["kind"])
+    assert candidates.loc[champion["system"], "mAP"] >= candidates["mAP"].max() - 0.005 - 1e-6
+    assert set(candidates.index) <= set(pd.read_csv(tiny / "outputs/compare_distances/per_query.csv"))
+    assert champion["system"] in set(pd.read_csv(tiny / "reports/evaluate/systems.csv")["system"])
+
+
+def test_the_finished_model_answers_and_says_what_training_did_not_bring(tiny):
+    query = next((tiny / "data").rglob("*.jpg")).relative_to(tiny)
+    found = run(sys.executable, "-m", "twinfolio.cli", "query", str(query), "--json", cwd=tiny)
+    assert len(json.loads(found.stdout)["answers"]) == 10
+    notes = json.loads((tiny / "outputs/compare_distances/champion.json").read_text())["notes"]
+    assert json.loads((tiny / "outputs/evaluate/model/notes.json").read_text()) == notes
+    for note in notes:
+        assert note in found.stderr
 
 
 def test_no_checkpoint_reaches_the_tracking_store(tiny):

@@ -20,7 +20,8 @@ from twinfolio.retrieval.whitening import fit_whitening
 
 logger = logging.getLogger(__name__)
 
-PLAIN, TOGETHER = "plain", "together"
+PLAIN, TOGETHER, OWN = "plain", "together", "own"
+"""Rows that are no single method: nothing done, several methods, and a system's own recipe."""
 STEPS_MS = tuple(digit * 10.0**power for power in range(6) for digit in (1, 2, 5))
 """What costs are rounded to: 1, 2, 5, 10, ... ms."""
 
@@ -76,7 +77,7 @@ class Row:
     """One method at its best setting.
 
     Attributes:
-        method: Its name in params, ``plain`` or ``together``.
+        method: Its name in params, ``plain``, ``together`` or ``own``.
         recipe: The setting.
         values: Means of the metrics, each with ``_low`` and ``_high``.
         average_precision: (Q,) of each query; not a number where nothing is relevant.
@@ -113,6 +114,7 @@ class Ablation:
 
     Attributes:
         rows: ``plain`` first; ``together`` last, where two methods or more are better than it within the budget.
+            A system with a recipe of its own has ``own`` alone.
         over_best: mAP of ``together`` minus that of the best method alone, paired; None where it was not tried.
         latency_ms: What a method may add to a query.
         n_queries: Validation images with an answer in train.
@@ -140,6 +142,19 @@ class Ablation:
         """Measured milliseconds for ``timing.json``: they differ between runs, so no result may hold them."""
         names = ("embed_ms", "rank_ms", "added_ms")
         return {f"neighbours_{row.method}_{name}": getattr(row, name) for row in self.rows for name in names}
+
+
+def as_it_is(bench: Bench, recipe: Recipe, latency_ms: float) -> Ablation:
+    """A system that was set on validation with a recipe of its own: nothing else is tried.
+
+    Args:
+        bench: What it is judged on.
+        recipe: Its own.
+        latency_ms: What a method may add to one query, which is not asked of it.
+    """
+    own = _row(bench, OWN, [recipe], None, latency_ms)
+    logger.info("neighbours: the system's own recipe is kept (%s)", recipe.setting)
+    return Ablation([own], None, latency_ms, int(own.values["n_queries"]), len(bench.parts["train"]))
 
 
 def ablate(bench: Bench, grid: Grid, latency_ms: float) -> Ablation:

@@ -36,11 +36,17 @@ def classical_system(encoder: Encoder, recipe: Recipe | None = None) -> System:
         recipe: What is done to its vectors, and to the first candidates; None: nothing.
     """
     build = distance_scorer(encoder.spec.distance)
+
+    def save(target: Path) -> None:
+        encoder.save(target)
+        (recipe or Recipe()).save(target)
+
     return System(
         name=encoder.spec.name,
         embed=encoder,
         scores=lambda queries, gallery: build(gallery).pairwise(queries),
         search=None if recipe in (None, Recipe()) else (recipe, build),
+        save=save,
     )
 
 

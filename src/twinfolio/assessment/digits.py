@@ -47,7 +47,7 @@ def measure_digits(folder: Path, store_root: Path, seed: int = 0) -> Measured:
     """
     model = load_model(folder)
     rows = {split: StoreRows([Store.open(store_root / split)]) for split in ("train", "val", "test")}
-    if (layer := model.class_layer) is not None and model.head is None:
+    if (layer := model.class_layer) is not None and model.config.get("kind") == "classifier":
         named = {
             s: predict(lambda x: layer(model.embedder(x)), rows[s], model.device).argmax(1) for s in ("val", "test")
         }

@@ -60,7 +60,7 @@ class Evaluation:
     Attributes:
         scene: The test images, the gallery, the pairs.
         tested: System -> result, in the order of the tables.
-        champion: The distance picked on validation, or ``refit``.
+        champion: The system picked on validation, or ``refit``.
         searched: The champion as search uses it.
         sheet: Queries with their first answers.
         few_shot: Trials of the champion among learned and among new classes.
@@ -105,7 +105,7 @@ def evaluate_systems(
     Args:
         systems: All systems, the champion among them.
         scene: Test, and what it is held against.
-        champion: Its name: the distance picked on validation, or ``refit``.
+        champion: Its name: the system picked on validation, or ``refit``.
         build: The champion's head, see ``head_builder``.
         thresholds: System -> threshold, chosen on validation.
         search: How the champion is searched, chosen on validation.

@@ -9,7 +9,7 @@ import numpy as np
 from twinfolio.assessment.embeddings import embed_originals
 from twinfolio.assessment.images import ImageSet, originals
 from twinfolio.assessment.scene import Scene
-from twinfolio.assessment.systems import System
+from twinfolio.assessment.systems import System, pairwise_scores
 from twinfolio.data.linked import linked
 from twinfolio.data.manifest import UNKNOWN
 from twinfolio.errors import DataError
@@ -96,7 +96,7 @@ def _ask(side: str, system: System, images: ImageSet, vectors: np.ndarray, plan:
     except DataError as error:
         return FewShot(side, ids, reason=str(error))
     tiles = [vectors[images.row_image == image] for image in range(len(images))]
-    credit = trial_credit(trial_scores(trials, tiles, system.scores), trials.answers)
+    credit = trial_credit(trial_scores(trials, tiles, pairwise_scores(system)), trials.answers)
     how = scene.resampling
     interval_of = bootstrap_share if np.isin(credit, (0, 1)).all() else bootstrap_interval  # ties share a trial
     interval = interval_of(credit, kin[trials.queries], how.n, how.seed, how.confidence)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,9 +15,7 @@ from twinfolio.assessment.images import ImageSet, barred_images, originals
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.systems import System
 from twinfolio.data.store import Store
-from twinfolio.errors import ModelError
 from twinfolio.evaluation.retrieval_protocol import RetrievalResult, retrieval_protocol
-from twinfolio.retrieval.heads import build_scorer, read_part
 from twinfolio.retrieval.prepared import PreparedGallery
 from twinfolio.retrieval.recipe import Recipe
 from twinfolio.retrieval.recipe_scores import RecipeScores
@@ -113,16 +109,3 @@ def open_bench(
     parts = {split: originals(store) for split, store in stores.items()}
     vectors = {split: load_embeddings(embeddings, split, parts[split]) for split in GALLERY}
     return Bench(system, build, stores, parts, {None: vectors}, resampling, repeats)
-
-
-def head_builder(folder: Path) -> BuildScorer:
-    """The head of a model folder as a function from a gallery to its scorer; torch is not needed.
-
-    Raises:
-        ModelError: The model has no head.
-    """
-    config: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    if config["head"] is None:
-        raise ModelError(f"{folder}: this model has no head", "give a Siamese model")
-    state = read_part(folder, "head")
-    return lambda gallery: build_scorer(config["head"], config["distance"], state, gallery)

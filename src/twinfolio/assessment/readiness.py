@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from twinfolio.assessment.ablation import Ablation, Grid, ablate
+from twinfolio.assessment.ablation import Ablation, Grid, ablate, as_it_is
 from twinfolio.assessment.calibration import Calibration, CalibrationSettings, Impostors, calibrate
 from twinfolio.assessment.classify import class_probabilities
 from twinfolio.assessment.embeddings import embed_originals
@@ -72,7 +72,7 @@ def make_ready(
         store_root: Only its ``train``, its ``val`` and every second class of its ``unknown`` are read.
         embeddings: Its file of ``embed_gallery``.
         pairs: The frozen validation pairs, ``query, archive, label``.
-        grid: Methods for better neighbours, and their settings.
+        grid: Methods for better neighbours, and their settings; not tried where the champion has its own recipe.
         latency_ms: What a method may add to one query.
         repeats: Single queries behind a time.
         criterion: What the threshold maximises.
@@ -80,7 +80,8 @@ def make_ready(
         resampling: How intervals are made.
     """
     bench = open_bench(system, build, store_root, embeddings, resampling, repeats)
-    ablation = ablate(bench, grid, latency_ms)
+    own = None if system.search is None else system.search[0]
+    ablation = ablate(bench, grid, latency_ms) if own is None else as_it_is(bench, own, latency_ms)
     gallery = bench.prepared(ablation.kept.recipe)
     queries, train = bench.parts["val"], bench.parts["train"]
     scores = _scores(gallery, bench.embedded(gallery.recipe.views)["val"], queries, train.items)

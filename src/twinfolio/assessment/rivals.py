@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from twinfolio.assessment.compare import Comparison, PairSettings, compare_systems
+from twinfolio.assessment.compare import Comparison, compare_systems
 from twinfolio.assessment.embeddings import embed_originals, load_embeddings
 from twinfolio.assessment.images import join, originals
 from twinfolio.assessment.judgement import Contrast, Judgement, Resampling, contrast, fixed, judge
 from twinfolio.assessment.planted import Planted, plant_copies, planted_scores
 from twinfolio.assessment.scene import Scene
 from twinfolio.assessment.systems import System, system_scores
+from twinfolio.assessment.validation_bench import PairSettings
 from twinfolio.data.store import Store
 from twinfolio.evaluation.pairs import pair_groups
 from twinfolio.evaluation.planted import PlantedScores, planted_report
@@ -77,7 +78,7 @@ class Validated:
 
     Attributes:
         choices: What test is judged by.
-        comparison: Verification and retrieval; its champion is the best classical system.
+        comparison: Verification and retrieval; its best distance is the best classical system.
         planted: System -> ``planted_report``; the threshold is chosen on these very copies.
     """
 
@@ -135,7 +136,7 @@ def validate(
         logger.info("%s: F1 %.4f over planted copies", system.name, reports[system.name]["f1"])
     best = max(classical, key=lambda name: (reports[name]["f1"], reports[name]["recall@1"]))
     thresholds = {name: Thresholds(comparison.thresholds[name], one["threshold"]) for name, one in reports.items()}
-    return Validated(Choices(thresholds, comparison.champion, best), comparison, reports)
+    return Validated(Choices(thresholds, comparison.distance, best), comparison, reports)
 
 
 def score_test(

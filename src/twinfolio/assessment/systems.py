@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from twinfolio.retrieval.scorers import BuildScorer
 if TYPE_CHECKING:
     from twinfolio.models.bundle import Model
 
+CLASSIFIER, FROZEN_TRUNK, COLOUR_HISTOGRAM = "classifier", "frozen_trunk", "colour_histogram"
+"""Names of systems that stand beside the distances."""
 REFIT = "refit"
 """The champion trained once more on train and validation: a system of its own beside the champion as validated."""
 
@@ -39,6 +42,8 @@ class System:
         classify: (N, D) -> (N, n_classes) probabilities, where the system has a class layer.
         pretrained: Whether its trunk started from ImageNet weights; None where there is no trunk.
         search: A recipe under which it ranks, and what scores the vectors; None: by ``scores`` alone.
+        unit: Whether its vectors have length 1.
+        save: Write the files that ``load_system`` reads into a folder; None where there are none.
     """
 
     name: str
@@ -47,6 +52,8 @@ class System:
     classify: Callable[[np.ndarray], np.ndarray] | None = None
     pretrained: bool | None = None
     search: tuple[Recipe, BuildScorer] | None = None
+    unit: bool = False
+    save: Callable[[Path], None] | None = None
 
 
 def system_scores(
@@ -75,6 +82,14 @@ def system_scores(
     return RecipeScores(prepared, query_vectors, queries.row_image, barred)
 
 
+def pairwise_scores(system: System) -> Scoring:
+    """Scores of rows with others, under the system's own recipe where it has one."""
+    if system.search is None:
+        return system.scores
+    recipe, build = system.search
+    return lambda queries, gallery: recipe.pairwise(build, queries, gallery)
+
+
 def comparable_systems(
     *,
     siamese: dict[str, Path],
@@ -101,13 +116,13 @@ def comparable_systems(
     Returns:
         The distances, then ``scratch``, ``classifier``, ``frozen_trunk`` and ``colour_histogram``.
     """
-    folders = {**siamese, "scratch": scratch, "classifier": classifier}
+    folders = {**siamese, "scratch": scratch, CLASSIFIER: classifier}
     trained = [trained_system(name, folder, device) for name, folder in folders.items()]
     return [*trained, frozen_trunk(trunk, weights, channels, device, options), colour_system()]
 
 
 def trained_system(name: str, folder: Path, device: str = "cpu") -> System:
-    """A model of this project: its head scores pairs; without a head (the classifier) the cosine does.
+    """A model of this project: its head scores pairs; without a head the cosine does.
 
     Args:
         name: The system's name.
@@ -117,15 +132,23 @@ def trained_system(name: str, folder: Path, device: str = "cpu") -> System:
     Raises:
         ModelError: The folder holds no model.
     """
-    from twinfolio.models.bundle import load_model
+    from twinfolio.models.bundle import CONFIG_FILE, WEIGHTS_FILE, load_model
 
     model = load_model(folder, device)
+
+    def save(target: Path) -> None:
+        target.mkdir(parents=True, exist_ok=True)
+        for file in (WEIGHTS_FILE, CONFIG_FILE):
+            shutil.copyfile(folder / file, target / file)
+
     return System(
         name=name,
         embed=model.embed_uint8,
         scores=model.scores if model.head is not None else cosine_scores,
         classify=_class_layer(model),
         pretrained=bool(model.config["pretrained"]),
+        unit=bool(model.config["normalise"]),
+        save=save,
     )
 
 
@@ -143,8 +166,9 @@ def frozen_trunk(
     """
     import torch
 
-    from twinfolio.models.bundle import Model
+    from twinfolio.models.bundle import Model, save_model
     from twinfolio.models.embedder import Embedder
+    from twinfolio.models.heads import build_head
     from twinfolio.models.trunks import create_trunk
 
     # with weights = none both stages must see the same random trunk
@@ -152,8 +176,13 @@ def frozen_trunk(
         torch.manual_seed(0)
         network, info = create_trunk(trunk, weights, channels, options)
     embedder = Embedder(network, info, pooling="avgmax", normalise=True).to(device).eval()
-    model = Model(embedder, None, None, {}, torch.device(device))
-    return System("frozen_trunk", model.embed_uint8, cosine_scores, pretrained=info.pretrained)
+    head = build_head("distance", "cosine", embedder.dim).to(device).eval()
+    model = Model(embedder, head, None, {}, torch.device(device))
+
+    def save(target: Path) -> None:
+        save_model(target, embedder=embedder, head=head, class_layer=None, config={"kind": FROZEN_TRUNK})
+
+    return System(FROZEN_TRUNK, model.embed_uint8, model.scores, pretrained=info.pretrained, unit=True, save=save)
 
 
 def colour_system(*, root: bool = False) -> System:
@@ -162,7 +191,7 @@ def colour_system(*, root: bool = False) -> System:
     Args:
         root: Take the roots of the shares first (Bhattacharyya's coefficient), which is a stronger baseline.
     """
-    return System("colour_histogram", lambda images: colour_histogram(images, hellinger=root), cosine_scores)
+    return System(COLOUR_HISTOGRAM, lambda images: colour_histogram(images, hellinger=root), cosine_scores)
 
 
 def pick_device(accelerator: str) -> str:

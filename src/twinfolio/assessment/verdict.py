@@ -50,7 +50,7 @@ def answers(model: Path, store: Path, split: str) -> Answers:
     loaded = load_model(model)
     queries = StoreRows([Store.open(store / split)])
     groups = queries.image_keys.groups
-    if (layer := loaded.class_layer) is not None and loaded.head is None:
+    if (layer := loaded.class_layer) is not None and loaded.config.get("kind") == "classifier":
         rows = predict(lambda images: layer(loaded.embedder(images)).softmax(1), queries, loaded.device)
         probabilities, labels = per_image(rows, queries.labels, queries.sources)
         return Answers((probabilities.argmax(1) == labels).astype(np.float64), groups)

@@ -14,6 +14,7 @@ from twinfolio.reporting.query_page import Maps
 from twinfolio.retrieval.places import Split
 from twinfolio.retrieval.scorers import Floats
 from twinfolio.serving.encoded import EncodedProgram
+from twinfolio.serving.joined import JoinedProgram
 from twinfolio.serving.program import Program
 
 _BEFORE = "The score above also counts the neighbours of both images."
@@ -23,8 +24,11 @@ _GRADIENT = "Grad-CAM of the score, for the two tiles that match best. Orange sp
 def explainer(program: Program) -> Explain | None:
     """What draws the maps of a model: the exact split of its score, or, where it has none, Grad-CAM (by torch).
 
-    Of a classical system the key points that two images share are drawn, and nothing of a hash.
+    Of a classical system the key points that two images share are drawn, and nothing of a hash. Joined systems have no
+    maps.
     """
+    if isinstance(program, JoinedProgram):
+        return None
     if isinstance(program, EncodedProgram):
         return _points_explainer(program)
     return _gradient_explainer(program) if program.split is None else _exact_explainer(program, program.split)

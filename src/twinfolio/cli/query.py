@@ -41,6 +41,8 @@ def _query(options: argparse.Namespace) -> None:
     from twinfolio.serving.loading import load_program
 
     k, program = at_least_one("-k", options.k), load_program(options.model)
+    for note in program.notes:
+        complain(note)
     searcher = _searcher(options, program)
     results = _results(options, program, searcher, k)
     if options.html is not None:

@@ -35,7 +35,7 @@ class Model:
 
     Attributes:
         embedder: Images to embeddings.
-        head: Embeddings to scores; None for a classifier.
+        head: Embeddings to scores; None without one.
         class_layer: Embeddings to class logits, where there is one.
         config: As saved; holds ``kind``, ``classes``, ``pretrained`` and what the parts were built with.
         device: Where the parts are.
@@ -77,7 +77,7 @@ class Model:
 
     def _head(self) -> Head:
         if self.head is None:
-            raise ModelError("the model is a classifier and has no head", "use a Siamese model's folder")
+            raise ModelError("the model has no head", "use a Siamese model's folder")
         return self.head
 
     def _tensor(self, values: NDArray[Any]) -> Tensor:

@@ -19,7 +19,10 @@ class TrainParams(Section):
     for each distance. A stage turns its share into a number of steps once, from the time of its first steps, and keeps
     to it when it is killed and started again."""
     refit: bool = False
-    """Train it once more, on train and validation, with everything fixed before and thresholds kept."""
+    """Train it once more, on train and validation, with everything fixed before and thresholds kept.
+
+    Only where the champion is a distance's model; any other is used as it is, and the log says so.
+    """
 
 
 class NeighboursParams(Section):
@@ -54,7 +57,7 @@ class NeighboursParams(Section):
 
 
 class CompareParams(Section):
-    """The comparison of distances on validation, which picks the champion."""
+    """The comparison of all systems on validation, which picks the champion."""
 
     seed: int = 0
     """Seed of the pair lists and of the bootstrap."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from twinfolio.assessment.ablation import PLAIN, TOGETHER, Ablation, Row, cost_step
+from twinfolio.assessment.ablation import OWN, PLAIN, TOGETHER, Ablation, Row, cost_step
 from twinfolio.reporting.comparison import finite
 from twinfolio.reporting.plots import interval_panels, plot_intervals
 from twinfolio.reporting.report import Chapter, brief, chance
@@ -75,6 +75,8 @@ def ablation_chapter(ablation: Ablation, report_dir: Path) -> Chapter:
 def verdict(ablation: Ablation) -> str:
     """What is kept, and why."""
     kept = ablation.kept
+    if kept.method == OWN:
+        return f"Kept: the system's own recipe, {kept.recipe.name} ({kept.recipe.setting}), with which it was set."
     if kept.gain is None:
         return "The plain ranking is kept: no method within the budget is better by more than chance."
     gain = kept.gain
@@ -102,7 +104,7 @@ def _row(row: Row, kept: Row) -> dict[str, object]:
 
 
 def _about(row: Row) -> str:
-    """The cost of a method as a step; none for plain."""
-    if row.method == PLAIN:
+    """The cost of a method as a step; none for what the others are compared with."""
+    if row.method in (PLAIN, OWN):
         return ""
     return f"{cost_step(row.added_ms):g}" if row.added_ms >= 1 else "below 1"

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from twinfolio.assessment.champion import FILE, PAIRS, PER_QUERY, champion_json
+from twinfolio.assessment.advice import notes_of, warn
+from twinfolio.assessment.champion import FILE, FOLDER, PAIRS, PER_QUERY, champion_json
+from twinfolio.assessment.choice import MARGIN
 from twinfolio.assessment.compare import Comparison
-from twinfolio.assessment.judgement import Judgement
+from twinfolio.assessment.judgement import Contrast, Judgement
+from twinfolio.assessment.systems import FROZEN_TRUNK
 from twinfolio.reporting.curves import curve_table, pair_curves
 from twinfolio.reporting.leak import leak_chapter, leak_metrics, leak_table
 from twinfolio.reporting.plots import interval_panels, plot_intervals, plot_roc_and_pr
@@ -27,7 +30,8 @@ def write_comparison(comparison: Comparison, criterion: str, output_dir: Path, r
     Args:
         comparison: The result.
         criterion: What the thresholds maximise.
-        output_dir: For what later stages read: ``champion.json``, ``pairs.csv``, ``per_query.csv``.
+        output_dir: For what later stages read: ``champion.json``, ``pairs.csv``, ``per_query.csv``, and the champion's
+            own files.
         report_dir: For what people read.
     """
     write_table(output_dir / PAIRS, comparison.pairs)
@@ -39,10 +43,15 @@ def write_comparison(comparison: Comparison, criterion: str, output_dir: Path, r
     write_table(report_dir / PER_QUERY, _per_query_table(comparison))
     write_table(report_dir / "leak_gap.csv", leak_table(comparison.leaks))
     write_metrics(report_dir / "metrics.json", comparison_metrics(comparison))
+    write_table(report_dir / "candidates.csv", candidates_table(comparison))
     _write_figures(comparison, report_dir)
-    _write_report(comparison, criterion, report_dir)
+    notes = notes_of(comparison)
+    warn(notes)
+    _write_report(comparison, criterion, notes, report_dir)
+    if comparison.winner.save is not None:
+        comparison.winner.save(output_dir / FOLDER)
     # the champion goes last: without it the stage has not run
-    write_json(output_dir / FILE, champion_json(comparison, criterion))
+    write_json(output_dir / FILE, champion_json(comparison, criterion, notes))
 
 
 def comparison_metrics(comparison: Comparison) -> dict[str, float]:
@@ -52,11 +61,12 @@ def comparison_metrics(comparison: Comparison) -> dict[str, float]:
     metrics |= {f"val/verification/{key}": value for key, value in worth_a_key(best.verification_values).items()}
     metrics["val/retrieval/mAP_without_within_group"] = comparison.without_within_group(comparison.champion)
     metrics["val/retrieval/n_within_group"] = float(comparison.queries.within_group.sum())
-    metrics["val/retrieval/champion_tie"] = float(comparison.tie)
+    metrics["val/retrieval/champion_tie"] = float(bool(comparison.choice.preferred_over))
+    metrics["val/retrieval/distances_tie"] = float(comparison.tie)
     metrics |= {f"val/{key}": value for key, value in leak_metrics(comparison.leaks[comparison.champion]).items()}
     for name, judgement in comparison.judged.items():
         for end in ("", "_low", "_high"):
-            metrics[f"val/retrieval_{name}/mAP{end}"] = judgement.retrieval_values[f"mAP{end}"]
+            metrics[f"val/retrieval_{metric_name(name)}/mAP{end}"] = judgement.retrieval_values[f"mAP{end}"]
     return finite(metrics)
 
 
@@ -64,6 +74,27 @@ def per_query_columns(judged: Mapping[str, Judgement]) -> dict[str, np.ndarray]:
     """``AP_<system>`` and ``P@1_<system>`` (Q,) of each system: what paired intervals between any two of them need."""
     precision = {f"AP_{name}": one.average_precision for name, one in judged.items()}
     return precision | {f"P@1_{name}": one.retrieval.metrics.per_query["P@1"] for name, one in judged.items()}
+
+
+def metric_name(system: str) -> str:
+    """A system's name as part of a metric's: MLflow takes no ``+``."""
+    return system.replace("+", "_")
+
+
+def candidates_table(comparison: Comparison) -> pd.DataFrame:
+    """A row a candidate, the highest mAP first: what it is, its mAP, and the champion's paired lead over it."""
+    rows = []
+    for one in sorted(comparison.candidates, key=lambda one: -one.mean_ap):
+        values = comparison.judged[one.name].retrieval_values
+        row: dict[str, object] = {"system": one.name, "kind": one.kind}
+        row |= {f"mAP{end}": values[f"mAP{end}"] for end in ("", "_low", "_high")}
+        if one.name != comparison.champion:
+            lead = comparison.versus(comparison.champion, one.name)
+            row |= {"champion_lead": lead.difference, "champion_lead_low": lead.low, "champion_lead_high": lead.high}
+            row["p"] = lead.p
+        rows.append(row)
+    columns = ["system", "kind", "mAP", "mAP_low", "mAP_high"]
+    return pd.DataFrame(rows, columns=[*columns, "champion_lead", "champion_lead_low", "champion_lead_high", "p"])
 
 
 def worth_a_key(values: dict[str, float]) -> dict[str, float]:
@@ -94,7 +125,7 @@ def _write_figures(comparison: Comparison, report_dir: Path) -> None:
     plot_roc_and_pr(report_dir / "figures" / "roc_pr.png", roc, pr, float(labels.mean()))
 
 
-def _write_report(comparison: Comparison, criterion: str, report_dir: Path) -> None:
+def _write_report(comparison: Comparison, criterion: str, cautions: list[str], report_dir: Path) -> None:
     best = comparison.judged[comparison.champion]
     retrieved, verified = best.retrieval_values, best.verification_values
     heads = [
@@ -104,10 +135,15 @@ def _write_report(comparison: Comparison, criterion: str, report_dir: Path) -> N
     ]
     chapters = [
         Chapter(
-            "Distances",
-            [_verdict(comparison), _pair_text(comparison, criterion)],
+            "The champion",
+            [champion_verdict(comparison), _rule_text(comparison)],
             notes=within_group_notes(int(comparison.queries.within_group.sum()), len(comparison.queries),
                                      retrieved["mAP"], comparison.without_within_group(comparison.champion)),
+            tables=[("Candidates", brief(candidates_table(comparison)))],
+        ),
+        Chapter(
+            "Distances",
+            [_verdict(comparison), _pair_text(comparison, criterion)],
             tables=[("Per distance", brief(comparison.table())), ("Paired tests", brief(comparison.tests))],
             figures=[("Values with their intervals", report_dir / "figures" / "systems.png")],
         ),
@@ -115,22 +151,63 @@ def _write_report(comparison: Comparison, criterion: str, report_dir: Path) -> N
                      archive="train and validation"),
         Chapter("Verification curves", figures=[("ROC and precision-recall", report_dir / "figures" / "roc_pr.png")]),
     ]  # fmt: skip
-    title = f"Comparison of distances: {comparison.champion}"
-    write_report(report_dir / "report.html", title, "Validation only; test was not opened.", heads, chapters)
+    title = f"Comparison of systems: {comparison.champion}"
+    subtitle = "Validation only; test was not opened."
+    write_report(report_dir / "report.html", title, subtitle, heads, chapters, cautions)
+
+
+def champion_verdict(comparison: Comparison) -> str:
+    """Which system won, by how much over the untrained trunk and over the best other single system."""
+    champion = comparison.champion
+    singles = [one for one in comparison.candidates if one.members == 1 and one.name != champion]
+    said = [f"{champion} is the champion, with a validation retrieval mAP of {comparison.choice.champion.mean_ap:.4f}."]
+    if champion != FROZEN_TRUNK and FROZEN_TRUNK in comparison.judged:
+        said.append(_compared(comparison, "the untrained trunk", FROZEN_TRUNK))
+    if singles:
+        other = max(singles, key=lambda one: one.mean_ap)
+        if other.name != FROZEN_TRUNK:
+            said.append(_compared(comparison, f"the best other single system, {other.name}", other.name))
+    return " ".join(said)
+
+
+def _compared(comparison: Comparison, title: str, name: str) -> str:
+    """The champion against another system, in a sentence."""
+    lead = comparison.versus(comparison.champion, name)
+    if lead.tie:
+        return f"With {title}, it is a tie ({_numbers(lead)})."
+    return f"It is {'ahead of' if lead.difference > 0 else 'behind'} {title} ({_numbers(lead)})."
+
+
+def _rule_text(comparison: Comparison) -> str:
+    """How the champion was chosen, and what it was preferred over."""
+    choice = comparison.choice
+    text = (
+        f"Of the candidates within {MARGIN} of the best mAP, and not below it by more than chance, the simplest is "
+        "used: a distance before the classifier, then the untrained trunk, a classical system, systems joined."
+    )
+    if choice.preferred_over:
+        text += f" As good, and not used: {', '.join(choice.preferred_over)}."
+    if choice.behind is not None:
+        text += f" {choice.best.name} has the highest mAP, {choice.best.mean_ap:.4f} ({_numbers(choice.behind)})."
+    return text
+
+
+def _numbers(one: Contrast) -> str:
+    return f"difference {one.difference:.4f}, {one.low:.4f} to {one.high:.4f}, {chance(one.p)}"
 
 
 def _verdict(comparison: Comparison) -> str:
-    """Who won, or that it is a tie."""
+    """Which distance won, or that it is a tie."""
     lead = comparison.lead
     if lead is None:
-        return f"{comparison.champion} is the only distance."
-    numbers = f"difference {lead.difference:.4f}, {lead.low:.4f} to {lead.high:.4f}, {chance(lead.p)}"
+        return f"{comparison.distance} is the only distance."
+    numbers = _numbers(lead)
     if comparison.tie:
         return (
-            f"A tie: {comparison.champion} has the highest validation retrieval mAP, but its lead over "
-            f"{comparison.runner_up} may be chance ({numbers}). It is used as the champion."
+            f"A tie: {comparison.distance} has the highest validation retrieval mAP of the distances, but its lead "
+            f"over {comparison.runner_up} may be chance ({numbers})."
         )
-    return f"{comparison.champion} leads {comparison.runner_up} in validation retrieval mAP ({numbers})."
+    return f"{comparison.distance} leads {comparison.runner_up} in validation retrieval mAP ({numbers})."
 
 
 def _pair_text(comparison: Comparison, criterion: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from twinfolio.assessment.champion import Champion
+from twinfolio.assessment.choice import Kind
 from twinfolio.assessment.evaluate import Evaluation
 from twinfolio.assessment.explanation import Explanation
 from twinfolio.assessment.systems import REFIT
@@ -160,14 +161,15 @@ def _write_report(
                 figures=[("ROC and precision-recall", report_dir / "figures" / "roc_pr.png")]),
         check_chapter(evaluation.searched, report_dir),
         few_shot_chapter(evaluation.few_shot, report_dir),
-        _explained(explanation, report_dir),
+        _explained(explanation, circumstances.champion.kind, report_dir),
         _classification(evaluation, written, report_dir),
     ]  # fmt: skip
     refit = ", trained again on train and validation" if evaluation.champion == REFIT else ""
-    title = f"Twinfolio: evaluation on test, champion {circumstances.champion.distance}{refit}"
+    title = f"Twinfolio: evaluation on test, champion {circumstances.champion.system}{refit}"
     images, classes = len(evaluation.queries), evaluation.n_test_classes
     subtitle = f"{images} test images of {classes} classes; split: {circumstances.protocol}."
-    write_report(report_dir / "report.html", title, subtitle, _headlines(evaluation), chapters)
+    notes = circumstances.champion.notes
+    write_report(report_dir / "report.html", title, subtitle, _headlines(evaluation), chapters, notes)
 
 
 def _headlines(evaluation: Evaluation) -> list[Headline]:
@@ -186,11 +188,12 @@ def _facts(evaluation: Evaluation, circumstances: Circumstances) -> Chapter:
     """What the numbers rest on."""
     champion = circumstances.champion
     val = evaluation.scene.parts["val"]
-    picked = f"Champion: {champion.distance}, picked by validation retrieval mAP ({champion.val_map:.4f})"
-    picked += f"; a tie with {champion.runner_up} there." if champion.tie else "."
+    picked = f"Champion: {champion.system}, picked by validation retrieval mAP ({champion.val_map:.4f})"
+    if champion.preferred_over:
+        picked += f", preferred over {', '.join(champion.preferred_over)}, which are as good there"
     n_classes = len(evaluation.info.classes)
     rows = [
-        picked,
+        f"{picked}. {_distances_text(champion)}",
         f"Macro means run over the {evaluation.n_test_classes} classes with test images, of {n_classes}.",
         f"Intervals: {circumstances.confidence:.0%}, the bootstrap draws "
         f"{'groups (pages, folios)' if evaluation.info.has_groups else 'images'} of the queries.",
@@ -202,7 +205,7 @@ def _facts(evaluation: Evaluation, circumstances: Circumstances) -> Chapter:
     ]
     if evaluation.champion == REFIT:
         rows.append(
-            f"Refit: {REFIT} is {champion.distance} trained again on train and validation, with settings, epochs and "
+            f"Refit: {REFIT} is {champion.system} trained again on train and validation, with settings, epochs and "
             "thresholds fixed before (train.refit: true); all other systems were trained on train alone."
         )
     notes = within_group_notes(int(val.within_group.sum()), len(val), champion.val_map, champion.val_map_unseen)
@@ -211,6 +214,12 @@ def _facts(evaluation: Evaluation, circumstances: Circumstances) -> Chapter:
             "Random split: pages of one manuscript that resemble each other lie on both sides; numbers flatter."
         )
     return Chapter("What these numbers rest on", rows, notes)
+
+
+def _distances_text(champion: Champion) -> str:
+    """Which distance was best on validation."""
+    text = f"Of the distances {champion.distance} was best"
+    return f"{text}, a tie with {champion.runner_up}." if champion.tie else f"{text}."
 
 
 def _weights_text(evaluation: Evaluation) -> str:
@@ -230,13 +239,16 @@ def _pair_text(evaluation: Evaluation) -> str:
     )
 
 
-def _explained(explanation: Explanation | None, report_dir: Path) -> Chapter:
-    """Why answers match, or that nothing could be said."""
+def _explained(explanation: Explanation | None, kind: Kind, report_dir: Path) -> Chapter:
+    """Why answers match, or why nothing is said of it."""
     if explanation is None:
         write_table(report_dir / "faithfulness.csv", pd.DataFrame(columns=["kind"]))
-        return Chapter(
-            "Why these two match", notes=["No score depends on what stands in the query: nothing to explain."]
-        )
+        reasons: dict[Kind, str] = {
+            "joined": "The champion joins several systems: its scores are not traced back to places in the images.",
+            "classical": "The champion is a classical system: its scores are not traced back to places in the images.",
+        }
+        reason = reasons.get(kind, "No score depends on what stands in the query: nothing to explain.")
+        return Chapter("Why these two match", notes=[reason])
     return match_chapter(report_dir, explanation.drawn, explanation.found, explanation.table)
 
 

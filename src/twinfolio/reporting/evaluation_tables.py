@@ -9,7 +9,7 @@ import pandas as pd
 
 from twinfolio.assessment.evaluate import Evaluation, Tested
 from twinfolio.assessment.searched import NAME
-from twinfolio.reporting.comparison import finite, per_query_columns, worth_a_key
+from twinfolio.reporting.comparison import finite, metric_name, per_query_columns, worth_a_key
 from twinfolio.reporting.few_shot import few_shot_metrics
 from twinfolio.reporting.leak import leak_metrics
 
@@ -42,8 +42,8 @@ def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
         metrics |= _family(family, result)
     for name, tested in evaluation.tested.items():
         if name != evaluation.champion:
-            metrics |= _family(f"retrieval_{name}", tested.judgement.retrieval_values, _RETRIEVAL)
-            metrics |= _family(f"verification_{name}", tested.judgement.verification_values, _VERIFICATION)
+            metrics |= _family(f"retrieval_{metric_name(name)}", tested.judgement.retrieval_values, _RETRIEVAL)
+            metrics |= _family(f"verification_{metric_name(name)}", tested.judgement.verification_values, _VERIFICATION)
     return finite(metrics)
 
 

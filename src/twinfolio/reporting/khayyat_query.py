@@ -21,11 +21,11 @@ def query_seconds(folder: ModelFolder, images: np.ndarray) -> dict[str, float]:
         folder: A loaded model folder.
         images: uint8 (1, H, W, C), as the store keeps them.
     """
-    query, gallery = folder.model.embed_uint8(images), np.asarray(folder.embeddings)
-    scores = folder.model.scores(query, gallery)
+    query, gallery = folder.system.embed(images), np.asarray(folder.embeddings)
+    scores = folder.system.scores(query, gallery)
     parts: dict[str, Callable[[], Any]] = {
-        "embed": lambda: folder.model.embed_uint8(images),
-        "head": lambda: folder.model.scores(query, gallery),
+        "embed": lambda: folder.system.embed(images),
+        "head": lambda: folder.system.scores(query, gallery),
         "sort": lambda: np.argsort(-scores, kind="stable")[:, :10],
     }
     return {name: median(_seconds(part) for _ in range(REPEATS)) for name, part in parts.items()}

@@ -104,7 +104,12 @@ def _with_interval(value: float, low: float, high: float) -> str:
 
 
 def write_report(
-    path: Path, title: str, subtitle: str, headlines: Sequence[Headline], chapters: Sequence[Chapter]
+    path: Path,
+    title: str,
+    subtitle: str,
+    headlines: Sequence[Headline],
+    chapters: Sequence[Chapter],
+    notes: Sequence[str] = (),
 ) -> None:
     """Write the page.
 
@@ -114,11 +119,13 @@ def write_report(
         subtitle: One line below it.
         headlines: The numbers that come first.
         chapters: The rest, in order.
+        notes: Cautions before the first chapter.
     """
     cards = "".join(
         f"<li>{escape(h.name)}<b>{escape(h.value)}</b><span>{escape(h.below)}</span></li>" for h in headlines
     )
     body = [f"<h1>{escape(title)}</h1>", f"<p>{escape(subtitle)}</p>", f'<ul class="cards">{cards}</ul>']
+    body += [_note(text) for text in notes]
     body += [_chapter(chapter) for chapter in chapters]
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
@@ -137,10 +144,15 @@ def _chapter(chapter: Chapter) -> str:
     """One chapter as HTML."""
     parts = [f"<h2>{escape(chapter.heading)}</h2>"]
     parts += [f"<p>{escape(text)}</p>" for text in chapter.paragraphs]
-    parts += [f'<p class="note">{escape(text)}</p>' for text in chapter.notes]
+    parts += [_note(text) for text in chapter.notes]
     parts += [_table(caption, table) for caption, table in chapter.tables]
     parts += [_figure(caption, png) for caption, png in chapter.figures]
     return "\n".join(parts)
+
+
+def _note(text: str) -> str:
+    """A caution, set off by colour."""
+    return f'<p class="note">{escape(text)}</p>'
 
 
 def _table(caption: str, table: pd.DataFrame) -> str:

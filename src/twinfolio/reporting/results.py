@@ -122,13 +122,14 @@ def _facts(folder: Path) -> str:
     uses = count_test_uses(folder / "reports/test_uses.csv", store["data_hash"])
     unknown = split.get("classes_unknown", 0)
     held_out = f"{split['unknown']} of {unknown} classes held out of training, " if unknown else ""
-    tie = f", a tie with {champion['runner_up']}" if champion["tie"] else ""
+    rivals = champion["preferred_over"]
+    tie = f", preferred over {', '.join(rivals)}, which are as good" if rivals else ""
     return (
         f"{split['images']} images of {split['classes']} classes in {split['groups']} groups: {split['train']} train, "
         f"{split['val']} validation ({split['within_group']} of them lent by training groups), "
         f"{held_out}{split['test']} test; "
         f"{split['classes_with_test']} classes have test images. Champion by validation mAP: "
-        f"{champion['distance']}{tie}. This test split was scored {uses} time{'s' if uses != 1 else ''}."
+        f"{champion['system']}{tie}. This test split was scored {uses} time{'s' if uses != 1 else ''}."
     )
 
 

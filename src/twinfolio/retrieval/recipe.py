@@ -133,6 +133,13 @@ class Recipe:
         columns = self.matched.columns
         return lambda gallery: VectorsOnly(gallery, scorer, columns)
 
+    def pairwise(self, build: BuildScorer, queries: Floats, gallery: Floats) -> Floats:
+        """Scores (Q, M) of rows with others: whitened, and every one raised by matches, whatever the candidates."""
+        of_queries, of_gallery = self.transform(queries), self.transform(gallery)
+        scores = self.scorer(build)(of_gallery).pairwise(of_queries)
+        gains = 0.0 if self.matched is None else self.matched.gains(of_queries, of_gallery)
+        return np.asarray(scores + gains, dtype=np.float32)
+
     def head(self, kind: str) -> str:
         """What compares transformed vectors: a distance after a whitening, else the model's head of this kind."""
         if self.matched is not None:

@@ -69,11 +69,7 @@ class EncodedProgram(Program):
 
     def pairwise(self, queries: Floats, gallery: Floats) -> Floats:
         """Scores (Q, M) of rows with others, whitened and raised by matches as the recipe says."""
-        recipe = self.recipe
-        of_queries, of_gallery = recipe.transform(queries), recipe.transform(gallery)
-        scores = recipe.scorer(self.scorer)(of_gallery).pairwise(of_queries)
-        gains = 0.0 if recipe.matched is None else recipe.matched.gains(of_queries, of_gallery)
-        return np.asarray(scores + gains, dtype=np.float32)
+        return self.recipe.pairwise(self.scorer, queries, gallery)
 
     def probabilities(self, embeddings: Floats) -> Floats:
         """None are known.

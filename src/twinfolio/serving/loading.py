@@ -1,11 +1,13 @@
-"""Which kind of folder is opened: a trained model's or a classical system's."""
+"""Which kind of folder is opened: a trained model's, a classical system's or that of joined systems."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from twinfolio.descriptors.encoder import JSON
+from twinfolio.descriptors import encoder
+from twinfolio.retrieval import joined
 from twinfolio.serving.encoded import load_encoded
+from twinfolio.serving.joined import load_joined
 from twinfolio.serving.program import Program, load_trained
 
 
@@ -15,4 +17,6 @@ def load_program(folder: Path) -> Program:
     Raises:
         ModelError: It is neither, or a file is missing or damaged.
     """
-    return load_encoded(folder) if (folder / JSON).is_file() else load_trained(folder)
+    if (folder / joined.JSON).is_file():
+        return load_joined(folder)
+    return load_encoded(folder) if (folder / encoder.JSON).is_file() else load_trained(folder)

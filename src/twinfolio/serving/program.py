@@ -19,7 +19,7 @@ from twinfolio.retrieval.places import Split, head_split
 from twinfolio.retrieval.recipe import ARRAYS, JSON, Recipe, load_recipe
 from twinfolio.retrieval.scorers import Floats, Scorer
 
-CALIBRATION = "calibration.json"
+CALIBRATION, NOTES = "calibration.json", "notes.json"
 FILES = ("model.safetensors", "model.json", "rendering.json", "classes.json", "embedder.onnx")
 BATCH = 16
 
@@ -64,6 +64,21 @@ class Program:
         """
         older = not any((self.folder / name).exists() for name in (JSON, CALIBRATION))
         return Recipe() if older else load_recipe(self.folder)
+
+    @property
+    def notes(self) -> list[str]:
+        """What whoever uses the model should know, a sentence each; none where the folder is older.
+
+        Raises:
+            ModelError: ``notes.json`` is damaged.
+        """
+        path = self.folder / NOTES
+        if not path.is_file():
+            return []
+        try:
+            return [str(note) for note in json.loads(path.read_text(encoding="utf-8"))]
+        except (ValueError, TypeError) as error:
+            raise ModelError(f"{path}: damaged ({error})", "run the stage evaluate again") from None
 
     def embed(self, rows: NDArray[np.uint8]) -> Floats:
         """Embeddings (N, D) of rows (N, H, W, C) as ``rendering`` makes them: what the class layer reads."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twinfolio.tracking.mlflow_store import mlflow_errors, store_lock
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
+    from twinfolio.tracking.embedding import Embedding
     from twinfolio.tracking.run_context import StageRun
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,6 @@ PairedTest = Callable[[Sequence[float], Sequence[float], Sequence[str]], float]
 """(new values, old values, groups) -> two-sided p of their mean difference."""
 
 CHAMPION = "champion"
-_SERVING = ("numpy", "opencv-python-headless", "pillow", "safetensors", "timm", "torch")
 _FINGERPRINT = "fingerprint"
 _SCOPE = "scope"
 _QUERIES = "validation_ap.json"
@@ -111,16 +111,16 @@ def register_model(
         ModelError: The folder holds no usable model.
         TrackingError: The registry cannot be written.
     """
-    from twinfolio.models.bundle import fingerprint, load_model
+    from twinfolio.tracking.embedding import open_embedding
 
-    model = load_model(folder)
-    wanted = {**tags, "data_hash": scope.data_hash, _SCOPE: scope.key, _FINGERPRINT: fingerprint(folder)}
+    embedding = open_embedding(folder)
+    wanted = {**tags, "data_hash": scope.data_hash, _SCOPE: scope.key, _FINGERPRINT: embedding.fingerprint}
     with mlflow_errors(run.uri), store_lock(run.uri, root):
         for version in _versions(run.client, name):
             if all(version.tags.get(key) == wanted[key] for key in (_FINGERPRINT, _SCOPE)):
                 logger.info("model %s is registered already, as version %s", name, version.version)
                 return str(version.version)
-        new = _log_model(run, folder, name, model, image_shape)
+        new = _log_model(run, folder, name, embedding, image_shape)
         for key, value in wanted.items():
             run.client.set_model_version_tag(name, new, key, value)
     return new
@@ -229,7 +229,7 @@ def _versions(client: MlflowClient, name: str) -> list[ModelVersion]:
     return list(client.search_model_versions(f"name = '{name}'"))
 
 
-def _log_model(run: StageRun, folder: Path, name: str, model: Any, image_shape: tuple[int, int, int]) -> str:
+def _log_model(run: StageRun, folder: Path, name: str, embedding: Embedding, image_shape: tuple[int, int, int]) -> str:
     """Log the folder as a model of the run and register it."""
     import mlflow
     import numpy as np
@@ -238,7 +238,7 @@ def _log_model(run: StageRun, folder: Path, name: str, model: Any, image_shape: 
 
     import twinfolio
 
-    width = model.embed_uint8(np.zeros((1, *image_shape), np.uint8)).shape[1]
+    width = embedding.embed(np.zeros((1, *image_shape), np.uint8)).shape[1]
     signature = ModelSignature(
         Schema([TensorSpec(np.dtype("uint8"), (-1, *image_shape))]),
         Schema([TensorSpec(np.dtype("float32"), (-1, width))]),
@@ -257,7 +257,7 @@ def _log_model(run: StageRun, folder: Path, name: str, model: Any, image_shape: 
             python_model=str(Path(__file__).with_name("served_model.py")),
             artifacts={"model": str(folder)},
             code_paths=[str(Path(twinfolio.__file__).parent)],
-            pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in _SERVING],
+            pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in embedding.packages],
             signature=signature,
         )
     return str(info.registered_model_version)

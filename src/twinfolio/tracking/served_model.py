@@ -23,16 +23,16 @@ class EmbeddingModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the model folder."""
-        from twinfolio.models.bundle import load_model
+        from twinfolio.tracking.embedding import open_embedding
 
-        self.model = load_model(Path(context.artifacts["model"]))
+        self.embed = open_embedding(Path(context.artifacts["model"])).embed
 
     def predict(self, context: Any, model_input: NDArray[np.uint8], params: Any = None) -> NDArray[np.float32]:
         """Embed images (N, H, W, C); rows in the order given."""
         import numpy as np
 
         blocks = [model_input[start : start + _ROWS] for start in range(0, len(model_input), _ROWS)]
-        return np.concatenate([self.model.embed_uint8(block) for block in blocks])
+        return np.concatenate([self.embed(block) for block in blocks])
 
 
 mlflow.models.set_model(EmbeddingModel())

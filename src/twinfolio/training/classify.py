@@ -18,6 +18,7 @@ from twinfolio.data.store import StoreInfo, class_weights, read_info
 from twinfolio.evaluation.reports import classification_summary
 from twinfolio.models.classifier import MONITOR, ClassifierModule, per_image
 from twinfolio.models.embedder import build_classifier
+from twinfolio.models.heads import build_head
 from twinfolio.training.data import flat_size, open_rows
 from twinfolio.training.fit import Fitted, predict, seeded_weights
 from twinfolio.training.interpolation import keep_best, renew_statistics, state_of
@@ -151,4 +152,5 @@ def _batches(labels: NDArray[np.int64], sources: NDArray[np.int64], spec: Classi
 def _result(module: ClassifierModule, classes: list[str], metrics: dict[str, float], fitted: Fitted) -> Trained:
     facts = training_facts(module, module.embedder.info.pretrained, fitted)
     config = {"kind": "classifier", "classes": classes}
-    return Trained(module.embedder, None, module.class_layer, config, metrics | facts, fitted.history)
+    head = build_head("distance", "cosine", module.embedder.dim)  # its features are searched by cosine
+    return Trained(module.embedder, head, module.class_layer, config, metrics | facts, fitted.history)

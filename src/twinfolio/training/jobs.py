@@ -55,7 +55,7 @@ class Trained:
 
     Args:
         embedder: Images to embeddings.
-        head: Pairs to logits, or None for a classifier.
+        head: Pairs to logits; None without one.
         class_layer: Embeddings to class logits, where there is one.
         config: Plain values to keep beside the weights.
         metrics: Validation metrics with intervals, and facts of the training.

@@ -78,9 +78,10 @@ def warm_start(
         rows: Train rows.
         seed: Of the choice of train images.
     """
+    axes = None
     if embedder.embedding is not None:
         features, _ = first_features(_pooled(embedder), rows, seed)
-        start_from_axes(cast("nn.Linear", embedder.projection), features)
+        axes = start_from_axes(cast("nn.Linear", embedder.projection), features)
     if layer is None:
         return
     if known is None or known.out_features != layer.out_features:
@@ -88,7 +89,7 @@ def warm_start(
         return
     weight = known.weight.detach()
     with torch.no_grad():
-        layer.weight.copy_(weight if embedder.embedding is None else weight @ embedder.projection.weight.T)
+        layer.weight.copy_(weight if axes is None else weight @ axes.T)
         layer.bias.copy_(known.bias)
 
 

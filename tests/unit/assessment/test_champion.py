@@ -3,8 +3,9 @@ import json
 import pytest
 
 from twinfolio.assessment.champion import FILE, champion_json, read_champion
-from twinfolio.assessment.compare import PairSettings, compare_systems
+from twinfolio.assessment.compare import compare_systems
 from twinfolio.assessment.judgement import Resampling
+from twinfolio.assessment.validation_bench import PairSettings
 from twinfolio.errors import DataError
 
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from twinfolio.assessment.compare import PairSettings, compare_systems
+from twinfolio.assessment.compare import compare_systems
 from twinfolio.assessment.judgement import Resampling
+from twinfolio.assessment.validation_bench import PairSettings
 from twinfolio.evaluation.verification import check_identity
 
 HOW = Resampling(n=100, seed=0)

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 
 from tests.unit.assessment.conftest import cosine_head, make_ready_of, setting_of
-from twinfolio.assessment.compare import PairSettings, compare_systems
+from twinfolio.assessment.compare import compare_systems
 from twinfolio.assessment.evaluate import evaluate_systems
 from twinfolio.assessment.few_shot import TrialPlan
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.scene import open_scene
+from twinfolio.assessment.validation_bench import PairSettings
 from twinfolio.errors import DataError
 from twinfolio.evaluation.verification import confusion_at
 

@@ -76,8 +76,8 @@ def test_a_moved_folder_loads_with_the_same_scores_and_gallery(written, bundle, 
     assert Calibration.from_json(json.loads((moved / "calibration.json").read_text())) == CALIBRATION
     assert load_recipe(moved).whitening.dims == 3
     images = np.random.default_rng(1).integers(0, 255, (3, 32, 32, 3), dtype=np.uint8)
-    first, second = loaded.model, trained_system("l1", bundle)
-    x = first.embed_uint8(images)
+    first, second = loaded.system, trained_system("l1", bundle)
+    x = first.embed(images)
     np.testing.assert_array_equal(x, second.embed(images))
     np.testing.assert_array_equal(first.scores(x, vectors), second.scores(x, vectors))
 
@@ -125,10 +125,10 @@ def test_the_frozen_trunk_is_the_same_in_both_stages_and_leaves_the_global_gener
 
 def test_the_program_embeds_classifies_and_scores_without_torch_as_the_model_does_with_it(written):
     folder, vectors = written
-    loaded, program = load_model_folder(folder).model, load_program(folder)
+    loaded, program = load_model_folder(folder).system, load_program(folder)
     images = np.random.default_rng(1).integers(0, 255, (19, 32, 32, 3), dtype=np.uint8)
     embeddings = program.embed(images)
-    np.testing.assert_allclose(embeddings, loaded.embed_uint8(images), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(embeddings, loaded.embed(images), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(
         program.scorer(vectors).pairwise(embeddings), loaded.scores(embeddings, vectors), rtol=1e-4, atol=1e-4
     )

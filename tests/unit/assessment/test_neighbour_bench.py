@@ -1,15 +1,11 @@
-import json
-
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from tests.unit.assessment.conftest import make_systems
 from twinfolio.assessment.embeddings import embed_gallery
 from twinfolio.assessment.images import image_scores
 from twinfolio.assessment.judgement import Resampling
-from twinfolio.assessment.neighbour_bench import head_builder, open_bench
-from twinfolio.errors import ModelError
+from twinfolio.assessment.neighbour_bench import open_bench
 from twinfolio.evaluation.retrieval_protocol import retrieval_protocol
 from twinfolio.retrieval.recipe import Recipe
 from twinfolio.retrieval.scorers import DistanceScorer
@@ -50,20 +46,3 @@ def test_a_time_is_the_median_of_single_queries_after_a_warm_up(bench):
     ticks = iter([0, 9, 9, 18, 20, 21, 30, 35, 40, 42])  # warm-up 9 and 9 s, then 1, 5 and 2
     slow = type(bench)(**{**vars(bench), "clock": lambda: next(ticks)})
     assert slow.embed_ms(None) == 2000
-
-
-def test_a_head_is_read_without_torch(tmp_path):
-    save_file(
-        {"head.log_scale": np.zeros((), np.float32), "head.offset": np.full((), 2, np.float32),
-         "embedder.w": np.zeros(3, np.float32)},
-        tmp_path / "model.safetensors",
-    )  # fmt: skip
-    (tmp_path / "model.json").write_text(json.dumps({"head": "distance", "distance": "l2"}))
-    scorer = head_builder(tmp_path)(np.array([[0, 3], [0, 0]], np.float32))
-    assert scorer.pairwise(np.zeros((1, 2), np.float32)).tolist() == [[-1, 2]]
-
-
-def test_a_model_without_a_head_is_refused(tmp_path):
-    (tmp_path / "model.json").write_text(json.dumps({"head": None, "distance": None}))
-    with pytest.raises(ModelError, match="no head"):
-        head_builder(tmp_path)

@@ -5,9 +5,10 @@ import pytest
 
 from tests.unit.assessment.conftest import cosine_head, make_ready_of, make_systems, write_unknown
 from twinfolio.assessment import readiness
-from twinfolio.assessment.compare import PairSettings, compare_systems
+from twinfolio.assessment.compare import compare_systems
 from twinfolio.assessment.images import barred_images, originals
 from twinfolio.assessment.judgement import Resampling
+from twinfolio.assessment.validation_bench import PairSettings
 from twinfolio.data.store import Store
 from twinfolio.evaluation.open_set import impostor_scores
 from twinfolio.evaluation.pairs import pair_scores

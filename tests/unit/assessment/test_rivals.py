@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from tests.unit.assessment.conftest import make_systems
-from twinfolio.assessment.compare import PairSettings
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.rivals import Choices, Planting, contrasts, score_test, validate
 from twinfolio.assessment.scene import open_scene
+from twinfolio.assessment.validation_bench import PairSettings
 from twinfolio.evaluation.verification import accept
 
 HOW, PLANTING = Resampling(n=100), Planting(originals=6, seed=0)

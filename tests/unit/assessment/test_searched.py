@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.unit.assessment.conftest import cosine_head, make_ready_of, make_systems, setting_of, write_unknown
-from twinfolio.assessment.compare import PairSettings, compare_systems
+from twinfolio.assessment.compare import compare_systems
 from twinfolio.assessment.embeddings import embed_originals
 from twinfolio.assessment.evaluate import evaluate_systems
 from twinfolio.assessment.few_shot import TrialPlan
@@ -13,6 +13,7 @@ from twinfolio.assessment.images import image_scores
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.scene import open_scene
 from twinfolio.assessment.searched import SearchSetting, read_setting, search_test
+from twinfolio.assessment.validation_bench import PairSettings
 from twinfolio.errors import DataError
 from twinfolio.evaluation.pairs import pair_scores
 from twinfolio.reporting.readiness import write_readiness

@@ -7,6 +7,7 @@ from twinfolio.data.store import Store
 from twinfolio.errors import DataError
 from twinfolio.models.bundle import save_model
 from twinfolio.models.embedder import build_classifier, build_siamese
+from twinfolio.models.heads import build_head
 
 GROUPS = np.array([f"g{i // 2}" for i in range(40)])
 
@@ -47,7 +48,8 @@ def store(tmp_path_factory):
 
 
 def saved(folder, embedder, head=None, class_layer=None):
-    save_model(folder, embedder=embedder, head=head, class_layer=class_layer, config={"pretrained": False})
+    kind = "siamese" if class_layer is None else "classifier"
+    save_model(folder, embedder=embedder, head=head, class_layer=class_layer, config={"kind": kind})
     return folder
 
 
@@ -62,5 +64,6 @@ def test_a_siamese_model_answers_with_an_average_precision_an_image(tmp_path, st
 
 def test_a_classifier_answers_with_right_or_wrong(tmp_path, store):
     embedder, layer = build_classifier("test_efficientnet", weights="none", classes=3)
-    found = answers(saved(tmp_path / "model", embedder, class_layer=layer), store, "val")
+    head = build_head("distance", "cosine", embedder.dim)
+    found = answers(saved(tmp_path / "model", embedder, head, layer), store, "val")
     assert set(found.values) <= {0.0, 1.0}

@@ -1,13 +1,16 @@
 import json
+import logging
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from tests.unit.assessment import conftest as tiny
 from twinfolio.assessment.champion import read_champion
-from twinfolio.assessment.compare import PairSettings, compare_systems
+from twinfolio.assessment.compare import compare_systems
 from twinfolio.assessment.judgement import Resampling
-from twinfolio.reporting.comparison import within_group_notes, write_comparison
+from twinfolio.assessment.validation_bench import PairSettings
+from twinfolio.reporting.comparison import metric_name, within_group_notes, write_comparison
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +75,34 @@ def test_lent_images_and_the_verdict_are_in_the_report(written):
     html = (folder / "a/report/report.html").read_text()
     assert "6 of 24 validation images" in html
     assert f"{comparison.champion} leads l1" in html
+
+
+def test_the_first_screen_names_the_champion_and_all_candidates(written):
+    _, folder = written
+    html = (folder / "a/report/report.html").read_text()
+    assert "Comparison of systems: cosine" in html
+    assert "cosine is the champion" in html
+    assert "ahead of the best other single system, l1" in html
+    table = pd.read_csv(folder / "a/report/candidates.csv")
+    assert table["system"].tolist() == ["cosine", "l1"]
+    assert table["champion_lead"].isna().tolist() == [True, False]
+    assert table.loc[1, "champion_lead"] == pytest.approx(table.loc[0, "mAP"] - table.loc[1, "mAP"], abs=2e-6)
+
+
+def test_what_training_did_not_bring_is_said_first_and_logged(written, tmp_path, caplog):
+    comparison, _ = written
+    logging.getLogger("twinfolio").propagate = True
+    judged = comparison.judged | {"colour_histogram": comparison.judged["cosine"]}
+    write_comparison(replace(comparison, judged=judged), "f1", tmp_path / "out", tmp_path / "report")
+    (note,) = json.loads((tmp_path / "out/champion.json").read_text())["notes"]
+    assert "training shows no gain over the colour histogram" in note
+    html = (tmp_path / "report/report.html").read_text()
+    assert html.index("training shows no gain") < html.index("<h2>")
+    assert note in [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_a_joined_systems_metric_has_no_sign_that_mlflow_refuses():
+    assert metric_name("l2+vlad_rootsift") == "l2_vlad_rootsift"
 
 
 def test_no_caution_where_nothing_was_lent():

@@ -7,13 +7,14 @@ from PIL import Image
 
 from tests.unit.assessment import conftest as tiny
 from twinfolio.assessment.champion import Champion
-from twinfolio.assessment.compare import PairSettings, compare_systems
+from twinfolio.assessment.compare import compare_systems
 from twinfolio.assessment.evaluate import evaluate_systems
 from twinfolio.assessment.few_shot import TrialPlan
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.scene import open_scene
+from twinfolio.assessment.validation_bench import PairSettings
 from twinfolio.evaluation.verification import check_identity
-from twinfolio.reporting.evaluation import Circumstances, write_evaluation
+from twinfolio.reporting.evaluation import Circumstances, _explained, write_evaluation
 from twinfolio.reporting.leak_study import HEADLINES, TABLED
 from twinfolio.reporting.results import CALIBRATION, LEAK, UNKNOWN
 
@@ -39,7 +40,10 @@ def report(tmp_path_factory):
         sheet_queries=2,
         trials=TrialPlan(ways=20, shots=1, trials=40, seed=0),
     )
-    champion = Champion("cosine", True, "l1", 0.9, 0.8765, compared.thresholds, "f1")
+    champion = Champion(
+        "cosine", "distance", ["l1"], "cosine", 0.9, "cosine", True, "l1", 0.9, 0.8765, compared.thresholds, "f1",
+        ["No trained system beats paper colour."],
+    )  # fmt: skip
     for place in ("a", "b"):
         write_evaluation(evaluation, None, Circumstances(champion, "random", 3), root / place)
     return root
@@ -146,6 +150,19 @@ def test_chapters_follow_each_other_and_say_that_nothing_could_be_explained(repo
     assert "nothing to explain" in html
     assert "12 images of 2 classes were held out of training" in html
     assert (report / "a" / "faithfulness.csv").read_text() == "kind\n"
+
+
+def test_what_the_champion_s_user_should_know_is_said_first(report):
+    html = (report / "a" / "report.html").read_text()
+    assert html.index("No trained system beats paper colour.") < html.index("<h2>")
+    assert "preferred over l1, which are as good there" in html
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("joined", "joins several systems"), ("classical", "is a classical system")]
+)
+def test_the_report_says_why_a_champion_of_several_parts_is_not_explained(kind, said, tmp_path):
+    assert said in _explained(None, kind, tmp_path).notes[0]
 
 
 def test_verification_numbers_follow_from_the_printed_counts(report):

@@ -10,7 +10,7 @@ class Model:
     def __init__(self):
         self.scored = []
 
-    def embed_uint8(self, images):
+    def embed(self, images):
         return images.reshape(len(images), -1).astype(np.float32)
 
     def scores(self, queries, gallery):

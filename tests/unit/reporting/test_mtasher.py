@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from tests.unit.assessment import conftest as tiny
-from twinfolio.assessment.compare import PairSettings
 from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.rivals import Planting, contrasts, score_test, validate
 from twinfolio.assessment.scene import open_scene
 from twinfolio.assessment.search_cost import SearchCost
+from twinfolio.assessment.validation_bench import PairSettings
 from twinfolio.evaluation.verification import Confusion
 from twinfolio.reporting.mtasher import Circumstances, Study, _verdict, write_study
 from twinfolio.reporting.mtasher_paper import ROWS

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 import pytest
 
 from tests.unit.assessment import conftest as tiny
-from twinfolio.assessment.compare import PairSettings, compare_systems
+from twinfolio.assessment.compare import compare_systems
 from twinfolio.assessment.judgement import Resampling
+from twinfolio.assessment.validation_bench import PairSettings
 from twinfolio.reporting.readiness import write_readiness
 
 

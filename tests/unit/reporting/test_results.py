@@ -45,7 +45,7 @@ def workspace(tmp_path):
     metrics |= {"test/leak_gap/mAP_gap": 0.1, "test/leak_gap/mAP_gap_low": 0.05, "test/leak_gap/mAP_gap_high": 0.2}
     write(tmp_path / "reports/evaluate/metrics.json", metrics)
     write(tmp_path / "reports/evaluate/systems.csv", SYSTEMS)
-    write(tmp_path / "outputs/compare_distances/champion.json", {"distance": "l1", "tie": True, "runner_up": "l2"})
+    write(tmp_path / "outputs/compare_distances/champion.json", {"system": "l1", "preferred_over": ["l2"]})
     write(tmp_path / "reports/calibrate/neighbours.csv", NEIGHBOURS)
     timing = {"neighbours_plain_added_ms": 0.0, "neighbours_whitening_added_ms": 1.26}
     write(tmp_path / "reports/calibrate/timing.json", timing)
@@ -90,7 +90,7 @@ def test_an_interval_below_zero_is_readable_and_no_zero_has_a_sign(workspace):
 def test_the_page_says_how_often_test_was_scored_and_that_the_champion_ties(workspace):
     page = results_page({"sample": workspace}, "Introduction.")
     assert "This test split was scored 2 times." in page
-    assert "l1, a tie with l2" in page
+    assert "l1, preferred over l2, which are as good" in page
 
 
 def test_leak_calibration_and_unknown_classes_have_a_table_each_with_a_row_a_workspace(workspace, tmp_path):

@@ -91,6 +91,28 @@ def test_models_without_a_query_in_common_are_not_compared(run, enter):
     assert (result.moved, result.p) == (False, None)
 
 
+def test_a_folder_without_a_net_is_registered_by_what_serves_it(run, tmp_path):
+    import json
+
+    import mlflow
+
+    from twinfolio.descriptors.encoder import Encoder, EncoderSpec
+    from twinfolio.retrieval.recipe import Recipe
+
+    folder, encoder = tmp_path / "model", Encoder(EncoderSpec("phash"))
+    encoder.save(folder)
+    Recipe().save(folder)
+    rendering = {"size": 32, "fit": "pad", "channels": 3, "tiles": 1, "tile_above": 3.0}
+    for name, value in (("rendering", rendering), ("classes", ["a", "b"])):
+        (folder / f"{name}.json").write_text(json.dumps(value))
+    arguments = {"image_shape": (32, 32, 3), "tags": {"system": "phash"}, "root": tmp_path}
+    version = register_model(run, folder, "twin", scope=DATA, **arguments)
+    assert register_model(run, folder, "twin", scope=DATA, **arguments) == version
+    loaded = mlflow.pyfunc.load_model(f"models:/twin/{version}")
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    np.testing.assert_array_equal(loaded.predict(images), encoder(images))
+
+
 def test_a_model_is_registered_once_and_loads_with_its_signature(run, tmp_path):
     import mlflow
 

@@ -19,6 +19,10 @@ STORE, COMPARED, FINAL = Path("outputs/store"), Path("outputs/compare_distances"
 CALIBRATED = Path("outputs/calibrate/search")
 CLASSIFIER, SCRATCH = Path("outputs/classify/model"), Path("outputs/train_scratch/model")
 SIAMESE = {name: Path("outputs/train_siamese", name, "model") for name in ("l1", "l2", "cosine")}
+TRAININGS = {"classify": Path("reports/classify/metrics.json")} | {
+    f"train_siamese {name}": Path("reports/train_siamese", name, "metrics.json") for name in SIAMESE
+}
+"""Facts of the trainings that the comparison is about."""
 MODELS = [str(folder) for folder in (CLASSIFIER, SCRATCH, *SIAMESE.values())]
 
 

@@ -20,16 +20,20 @@ from twinfolio.reporting.leak import leak_chapter, leak_metrics, leak_table
 from twinfolio.reporting.plots import interval_panels, plot_intervals, plot_roc_and_pr
 from twinfolio.reporting.report import Chapter, brief, chance, headline, write_report
 from twinfolio.reporting.tables import write_json, write_metrics, write_table
+from twinfolio.reporting.training import Facts, training_chapter, training_table
 
 _PANELS = {"retrieval mAP": "mAP", "pair AP": "pair_ap", "verification accuracy": "accuracy", "verification F1": "f1"}
 
 
-def write_comparison(comparison: Comparison, criterion: str, output_dir: Path, report_dir: Path) -> None:
+def write_comparison(
+    comparison: Comparison, criterion: str, trainings: Mapping[str, Facts], output_dir: Path, report_dir: Path
+) -> None:
     """Write all files of the stage.
 
     Args:
         comparison: The result.
         criterion: What the thresholds maximise.
+        trainings: Training -> its metrics.
         output_dir: For what later stages read: ``champion.json``, ``pairs.csv``, ``per_query.csv``, and the champion's
             own files.
         report_dir: For what people read.
@@ -47,7 +51,8 @@ def write_comparison(comparison: Comparison, criterion: str, output_dir: Path, r
     _write_figures(comparison, report_dir)
     notes = notes_of(comparison)
     warn(notes)
-    _write_report(comparison, criterion, notes, report_dir)
+    _write_report(comparison, criterion, trainings, notes, report_dir)
+    write_table(report_dir / "training.csv", training_table(trainings))
     if comparison.winner.save is not None:
         comparison.winner.save(output_dir / FOLDER)
     # the champion goes last: without it the stage has not run
@@ -125,7 +130,9 @@ def _write_figures(comparison: Comparison, report_dir: Path) -> None:
     plot_roc_and_pr(report_dir / "figures" / "roc_pr.png", roc, pr, float(labels.mean()))
 
 
-def _write_report(comparison: Comparison, criterion: str, cautions: list[str], report_dir: Path) -> None:
+def _write_report(
+    comparison: Comparison, criterion: str, trainings: Mapping[str, Facts], cautions: list[str], report_dir: Path
+) -> None:
     best = comparison.judged[comparison.champion]
     retrieved, verified = best.retrieval_values, best.verification_values
     heads = [
@@ -149,6 +156,7 @@ def _write_report(comparison: Comparison, criterion: str, cautions: list[str], r
         ),
         leak_chapter(comparison.leaks, comparison.champion, has_groups=comparison.info.has_groups,
                      archive="train and validation"),
+        training_chapter(trainings),
         Chapter("Verification curves", figures=[("ROC and precision-recall", report_dir / "figures" / "roc_pr.png")]),
     ]  # fmt: skip
     title = f"Comparison of systems: {comparison.champion}"

@@ -12,6 +12,9 @@ from twinfolio.assessment.judgement import Resampling
 from twinfolio.assessment.validation_bench import PairSettings
 from twinfolio.reporting.comparison import metric_name, within_group_notes, write_comparison
 
+TRAININGS = {"classify": {"best_epoch": 4, "epochs_run": 7, "steps": 175, "capped": 0, "kept_share": 1.0,
+                          "val_start": 0.4, "val_end": 0.7, "val/classification/macro_f1": 0.7}}  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
@@ -22,7 +25,7 @@ def written(tmp_path_factory):
     how, systems = Resampling(n=100), tiny.make_systems()
     comparison = compare_systems(systems, ["l1", "cosine"], root / "store", root / "e", PairSettings(), how)
     for place in ("a", "b"):
-        write_comparison(comparison, "f1", root / place / "out", root / place / "report")
+        write_comparison(comparison, "f1", TRAININGS, root / place / "out", root / place / "report")
     return comparison, root
 
 
@@ -93,7 +96,7 @@ def test_what_training_did_not_bring_is_said_first_and_logged(written, tmp_path,
     comparison, _ = written
     logging.getLogger("twinfolio").propagate = True
     judged = comparison.judged | {"colour_histogram": comparison.judged["cosine"]}
-    write_comparison(replace(comparison, judged=judged), "f1", tmp_path / "out", tmp_path / "report")
+    write_comparison(replace(comparison, judged=judged), "f1", TRAININGS, tmp_path / "out", tmp_path / "report")
     (note,) = json.loads((tmp_path / "out/champion.json").read_text())["notes"]
     assert "training shows no gain over the colour histogram" in note
     html = (tmp_path / "report/report.html").read_text()

@@ -1,8 +1,8 @@
-"""The pipeline's default chain within a budget of CPU time: the classifier, then a Siamese model from its trunk.
+"""The pipeline's default chain within a budget of CPU time: the classifier, then a Siamese model from it.
 
 Every setting is that of the workspace's ``params.yaml``, but for how long training lasts: the classifier has its share
-of the time and each distance's model the rest, since the champion needs two nets. The learning rate follows the clock
-instead of a number of steps, and a training ends early enough for its last validation to be paid for.
+of the time and each distance's model the rest, since the champion needs two nets. A training ends early enough for its
+last validations to be paid for: that of its last round, and those of the weights between start and end.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +21,26 @@ import pytorch_lightning as pl
 import torch
 from _bench import ROOT
 from _peer import SPLITS, write
-from torch.optim.lr_scheduler import LambdaLR
 
 sys.path.insert(0, str(ROOT / "pipelines"))
 
-from _stage import keep_freed_memory
 from _training import pair_settings, recipe_of
 from twinfolio.assessment.embeddings import embed_originals
 from twinfolio.assessment.images import originals
 from twinfolio.assessment.systems import trained_system
 from twinfolio.data.store import Store
 from twinfolio.models.bundle import save_model
-from twinfolio.models.optimisation import Schedule, warmup_cosine
 from twinfolio.params.file import load_params
 from twinfolio.training.classify import ClassifierSpec, train_classifier
+from twinfolio.training.interpolation import SHARES
 from twinfolio.training.jobs import Recipe, Trained
 from twinfolio.training.siamese import SiameseSpec, train_siamese
-from twinfolio.training.trainer import Budget
 
 DISTANCES = ("l1", "l2", "cosine")
-ENDLESS, TICKS, PROBE = 1_000_000, 1000, 8
-"""Epochs that no budget reaches, parts of a budget that the learning rate tells apart, and images a probe embeds."""
+PROBE = 8
+"""Images that a probe embeds."""
+VALIDATIONS = 1 + len(SHARES)
+"""Validations after the last step: of the last round, and of each share of the way from start to end."""
 
 
 class Watch(pl.Callback):
@@ -65,11 +64,6 @@ class Watch(pl.Callback):
         """CPU seconds so far."""
         return time.process_time() - self._started
 
-    @property
-    def share(self) -> float:
-        """Share of the time for steps that is spent."""
-        return min(1.0, self.elapsed / max(1e-9, self.seconds - self.reserve))
-
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Estimate what a validation costs, from a few rows."""
         before = time.process_time()
@@ -77,7 +71,7 @@ class Watch(pl.Callback):
         with torch.no_grad():
             pl_module.embedder(torch.zeros(self.shape).contiguous(memory_format=torch.channels_last))
         pl_module.train()
-        self.reserve = (time.process_time() - before) / PROBE * self.validated
+        self.reserve = (time.process_time() - before) / PROBE * self.validated * VALIDATIONS
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Start the clock."""
@@ -89,14 +83,13 @@ class Watch(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """A whole validation is the better estimate."""
-        self.reserve = time.process_time() - self._validating
+        self.reserve = (time.process_time() - self._validating) * VALIDATIONS
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, *_: Any) -> None:
         """Count, and stop where only the last validation is left to pay for."""
         self.images += len(batch["labels"])
         self.steps += 1
         if self.elapsed + self.reserve >= self.seconds:
-            trainer.check_val_every_n_epoch = 1
             trainer.should_stop = True
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -104,27 +97,9 @@ class Watch(pl.Callback):
         self.spent = self.elapsed
 
 
-@dataclass(frozen=True)
-class ByTheClock(Schedule):
-    """The default schedule over the share of the time that is spent."""
-
-    watch: Watch | None = None
-
-    def scheduler(self, optimiser: torch.optim.Optimizer, steps: int) -> LambdaLR:
-        """Warm-up and cosine fall; the number of steps is not known."""
-        return LambdaLR(optimiser, lambda _: warmup_cosine(round(TICKS * self.watch.share), TICKS, self.warmup))
-
-
 def within(recipe: Recipe, watch: Watch) -> Recipe:
-    """A stage's recipe that lasts as long as a watch says."""
-    kept = {name: getattr(recipe.schedule, name) for name in ("lr", "trunk_lr", "weight_decay", "warmup")}
-    budget = Budget(ENDLESS, ENDLESS, recipe.budget.validate_every)
-    return replace(
-        recipe,
-        schedule=ByTheClock(**kept, watch=watch),
-        budget=budget,
-        callbacks=(*recipe.callbacks, watch),
-    )
+    """A stage's recipe in rounds that lasts as long as a watch says."""
+    return replace(recipe, budget=replace(recipe.budget, minutes=None), callbacks=(*recipe.callbacks, watch))
 
 
 def keep(trained: Trained, folder: Path) -> Path:
@@ -154,7 +129,6 @@ def main() -> None:
     parser.add_argument("--classifier-share", type=float, default=0.5, help="of the time")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    keep_freed_memory()
     torch.set_num_threads(1)
     params = load_params(given.store.parent.parent / "params.yaml")
     val, train = (Store.open(given.store / split) for split in ("val", "train"))
@@ -164,7 +138,8 @@ def main() -> None:
     try:
         first = Watch(given.seconds * given.classifier_share, len(val), **shape)
         own = params.classify.model_copy(update={"seed": given.seed})
-        names = ("trunk", "trunk_options", "weights", "pooling", "batch_size", "label_smoothing")
+        names = ("trunk", "trunk_options", "weights", "pooling", "batch_size", "normalise", "label_smoothing",
+                 "pair_weight", "temperature", "images_per_class")  # fmt: skip
         spec = ClassifierSpec(**{name: getattr(own, name) for name in names})
         recipe = within(recipe_of(own, params.trainer, scratch / "classify-work"), first)
         start = keep(train_classifier(given.store, spec, recipe), scratch / "classify")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from twinfolio.training.pairs import TrainedTwin
     from twinfolio.training.siamese import SiameseSpec
 
-SHARE_OF_MINUTES = {"classify": 0.4, "train_siamese": 0.2}
+SHARE_OF_MINUTES = {"classify": 0.55, "train_siamese": 0.15}
 """Share of ``train.minutes`` of each training. The small net has a budget of its own; a refit repeats another's."""
 
 

@@ -15,9 +15,9 @@ class TrainParams(Section):
     """How long training may take, and what becomes of the champion before the one pass over test."""
 
     minutes: float = Field(default=15.0, gt=0)
-    """Most minutes of all training stages together, where a section's ``epochs`` is null: 40 % for the classifier, 20 %
-    for each distance. A stage turns its share into a number of steps once, from the time of its first steps, and keeps
-    to it when it is killed and started again."""
+    """Most minutes of all training stages together, where a section's ``epochs`` is null: 55 % for the classifier,
+    whose gains all distances start from, 15 % for each distance. A stage turns its share into a number of rounds once,
+    from the time of its first steps, and keeps to it when it is killed and started again."""
     refit: bool = False
     """Train it once more, on train and validation, with everything fixed before and thresholds kept.
 

@@ -139,7 +139,7 @@ def prepare_trials(home: Path, params: Params, keys: Sequence[str], folder: Path
     plain = params.model_dump(mode="json")
     for key in keys:
         section = key.partition(".")[0]
-        known = sorted({name for stage in chain for name in SECTIONS[stage]})
+        known = sorted({name for stage in chain for name in SECTIONS[stage] if "." not in name})  # train.minutes
         if section not in known:
             raise ParamsError(
                 f"search.space.{key}: {params.search.target} does not depend on it",

@@ -14,7 +14,7 @@ Method = Literal["whitening", "views", "query_expansion", "database_augmentation
 class TrainParams(Section):
     """How long training may take, and what becomes of the champion before the one pass over test."""
 
-    minutes: float = Field(default=15.0, gt=0)
+    minutes: float = Field(default=18.0, gt=0)
     """Most minutes of all training stages together, where a section's ``epochs`` is null: 55 % for the classifier,
     whose gains all distances start from, 15 % for each distance. A stage turns its share into a number of rounds once,
     from the time of its first steps, and keeps to it when it is killed and started again."""

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from twinfolio.reporting.report import Chapter
+from twinfolio.training.rounds import PERFECT
 
 _MONITORS = ("val/retrieval/mAP", "val/oneshot/accuracy", "val/classification/macro_f1")
 
@@ -42,7 +43,9 @@ def ending(facts: Facts) -> str:
     """What ended a training, of its metrics."""
     if "kept_share" not in facts:
         return "its number of epochs, or no gain on validation"
-    return "train.minutes" if facts["capped"] else "validation stopped improving"
+    if facts["capped"]:
+        return "train.minutes"
+    return "validation without a fault" if facts["val_end"] > PERFECT else "validation stopped improving"
 
 
 def _row(facts: Facts) -> dict[str, object]:

@@ -93,10 +93,31 @@ def load_weights(module: pl.LightningModule, path: Path) -> int:
 class RememberingEarlyStopping(EarlyStopping):
     """Early stopping that a resumed run remembers: one killed after its last epoch does not train another."""
 
+    ended = False
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Decide, and note the decision for the last checkpoint, which is written after it."""
+        super().on_validation_end(trainer, pl_module)
+        self.ended = self.ended or trainer.should_stop
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The same, where Lightning asks at the end of the epoch."""
+        super().on_train_epoch_end(trainer, pl_module)
+        self.ended = self.ended or trainer.should_stop
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop at once where the restored state says that patience is spent."""
-        if self.wait_count >= self.patience:
+        """Stop at once where the restored state says that training has ended."""
+        if self.ended or self.wait_count >= self.patience:
             trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Lightning's state, and whether training has ended."""
+        return {**super().state_dict(), "ended": self.ended}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the state of a run that is resumed."""
+        self.ended = bool(state_dict["ended"])
+        super().load_state_dict(state_dict)
 
 
 class History(pl.Callback):

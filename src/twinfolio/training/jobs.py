@@ -100,7 +100,7 @@ def train(module: Learner, data: StoreDataModule, recipe: Recipe, *, monitor: st
 
 def _say_why(trainer: pl.Trainer, fitted: Fitted) -> None:
     """One line on how long a training in rounds lasted, and what ended it."""
-    why = "validation stopped improving"
+    why = "validation stopped improving or is without a fault"
     if fitted.capped:
         why = "train.minutes is spent"
     elif fitted.epochs_run >= (trainer.max_epochs or 0):

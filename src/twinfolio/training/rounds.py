@@ -15,6 +15,9 @@ LEAST_ROUNDS = 4
 LEAST_GAIN = 1e-3
 """A smaller rise of the validated metric is none to early stopping; the best weights are kept all the same."""
 
+PERFECT = 1 - 1e-6
+"""Validation above this is without a fault: whether more training helps can no longer be told."""
+
 
 def round_steps(train_rows: int, validated_rows: int, batch_rows: int) -> int:
     """Steps from one validation to the next: about a pass over the train rows, more where validation is dear.

@@ -19,7 +19,7 @@ from twinfolio.training.averaging import GrowingAverage
 from twinfolio.training.checkpoints import AtomicCheckpointIO, History, RememberingEarlyStopping, best_and_last
 from twinfolio.training.memory import keep_freed_memory
 from twinfolio.training.round_cap import RoundCap
-from twinfolio.training.rounds import LEAST_GAIN, MOST_ROUNDS
+from twinfolio.training.rounds import LEAST_GAIN, MOST_ROUNDS, PERFECT
 
 _PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 _STEPS_A_REFRESH_IN_A_FILE = 50
@@ -122,8 +122,9 @@ def build_trainer(
     averaged = any(isinstance(callback, WeightAveraging) for callback in more)
     callbacks: list[pl.Callback] = [History(), ValidatesLast(), ProgressBar()]
     if monitor is not None:
-        waits, gain = -(-budget.patience // budget.validate_every), LEAST_GAIN if budget.open_ended else 0.0
-        callbacks.append(RememberingEarlyStopping(monitor, mode="max", patience=waits, min_delta=gain))
+        waits = -(-budget.patience // budget.validate_every)
+        ends = {"min_delta": LEAST_GAIN, "stopping_threshold": PERFECT} if budget.open_ended else {}
+        callbacks.append(RememberingEarlyStopping(monitor, mode="max", patience=waits, **ends))
     return pl.Trainer(
         accelerator=hardware.accelerator,
         devices=hardware.devices,

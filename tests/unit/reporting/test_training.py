@@ -18,6 +18,7 @@ def test_a_row_says_what_a_training_came_to():
     ("facts", "said"),
     [
         (ROUNDS, "validation stopped improving"),
+        (ROUNDS | {"val_end": 1.0}, "validation without a fault"),
         (ROUNDS | {"capped": 1}, "train.minutes"),
         (EPOCHS, "its number of epochs, or no gain on validation"),
     ],

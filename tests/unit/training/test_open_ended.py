@@ -9,7 +9,7 @@ from tests.unit.training.test_training import CLASSIFIER, SIAMESE, KillAt, Kille
 from tests.unit.training.tiny_store import write_store
 from twinfolio.models.bundle import save_model
 from twinfolio.models.optimisation import SteadySchedule
-from twinfolio.training import jobs
+from twinfolio.training import jobs, trainer
 from twinfolio.training.classify import train_classifier
 from twinfolio.training.round_cap import CAP_FILE
 from twinfolio.training.rounds import LEAST_ROUNDS, LEAST_STEPS
@@ -39,12 +39,13 @@ def test_training_ends_when_validation_stops_improving(store, tmp_path):
 
 def test_a_cap_is_decided_once_and_kept(store, tmp_path, monkeypatch):
     budget = Budget(None, patience=50, minutes=1e-6)
+    monkeypatch.setattr(trainer, "PERFECT", 2.0)  # these stripes are learned without a fault before the cap
     seen = []
 
     def mortal(*args, **kwargs):
-        trainer = build(*args, **kwargs)
-        trainer.callbacks.append(KillAt(epoch=1, batch=1))
-        return trainer
+        built = build(*args, **kwargs)
+        built.callbacks.append(KillAt(epoch=1, batch=1))
+        return built
 
     build = jobs.build_trainer
     with monkeypatch.context() as patch:
@@ -59,6 +60,15 @@ def test_a_cap_is_decided_once_and_kept(store, tmp_path, monkeypatch):
     assert trained.metrics["capped"] == 1
     whole = train_classifier(store, UNIT, open_recipe(tmp_path.with_name("whole"), budget))
     same_result(whole, trained)
+
+
+def test_training_ends_at_once_when_validation_is_without_a_fault_and_a_second_start_agrees(store, tmp_path):
+    easy = dataclasses.replace(UNIT, label_smoothing=0.0)
+    first = train_classifier(store, easy, open_recipe(tmp_path, Budget(None, patience=50)))
+    values = first.history["val/classification/macro_f1"]
+    assert values.iloc[-1] == 1.0
+    assert (values.iloc[:-1] < 1.0).all()
+    same_result(first, train_classifier(store, easy, open_recipe(tmp_path, Budget(None, patience=50))))
 
 
 @pytest.mark.parametrize("job", ["classifier", "siamese"])

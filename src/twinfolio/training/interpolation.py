@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from twinfolio.training.rounds import PERFECT
+
 SHARES = (0.0, 0.5, 1.0)
 """Shares of the end's weights that are validated; 0 is the start."""
 
@@ -106,20 +108,20 @@ def keep_best(
         start: Its weights before training.
         validate: Its validation value as it is, higher = better.
         renew: Computes its batch statistics anew (``renew_statistics``).
-        shares: Shares of the end's weights; 0 and 1 among them.
+        shares: Shares of the end's weights; 0 and 1 among them. Where the end is without a fault none between is tried.
     """
     end = state_of(module)
-    values: dict[float, float] = {}
+    values: dict[float, float] = {1.0: validate()}
     states: dict[float, dict[str, Tensor]] = {}
-    for share in shares:
+    for share in (0.0,) if values[1.0] > PERFECT else sorted({*shares} - {1.0}):
         interpolate(module, start, end, share)
-        if 0 < share < 1:
+        if share > 0:
             renew()
             states[share] = state_of(module)
         values[share] = validate()
-    best = max(shares, key=lambda share: (values[share], share))
+    best = max(values, key=lambda share: (values[share], share))
     module.load_state_dict(states.get(best, start if best == 0 else end))
     module.eval()
     logger.info("%.2f of the way from start to end is kept: %s", best,
-                ", ".join(f"{share:.2f}: {value:.4f}" for share, value in values.items()))  # fmt: skip
+                ", ".join(f"{share:.2f}: {values[share]:.4f}" for share in sorted(values)))  # fmt: skip
     return Kept(best, values)

@@ -46,6 +46,13 @@ def test_the_best_on_validation_is_kept(target, kept):
     assert found.facts()["val_start"] <= max(found.values.values())
 
 
+def test_nothing_between_is_tried_where_the_end_is_without_a_fault():
+    module, start, _ = two_states()
+    found = keep_best(module, start, lambda: 1.0, lambda: pytest.fail("renewed for nothing"))
+    assert found.values == {0.0: 1.0, 1.0: 1.0}
+    assert found.share == 1.0
+
+
 def test_of_equal_values_the_end_is_kept():
     module, start, end = two_states()
     keep_best(module, start, lambda: 0.5, lambda: None)

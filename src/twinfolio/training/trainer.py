@@ -123,7 +123,7 @@ def build_trainer(
     callbacks: list[pl.Callback] = [History(), ValidatesLast(), ProgressBar()]
     if monitor is not None:
         waits = -(-budget.patience // budget.validate_every)
-        ends = {"min_delta": LEAST_GAIN, "stopping_threshold": PERFECT} if budget.open_ended else {}
+        ends: dict[str, Any] = {"min_delta": LEAST_GAIN, "stopping_threshold": PERFECT} if budget.open_ended else {}
         callbacks.append(RememberingEarlyStopping(monitor, mode="max", patience=waits, **ends))
     return pl.Trainer(
         accelerator=hardware.accelerator,

@@ -27,3 +27,14 @@ def test_every_stage_names_sections_that_exist():
     for stage, spec in stages.items():
         unknown = {key.split(".")[0] for key in spec.get("params", [])} - set(Params.model_fields)
         assert not unknown, f"{stage}: {unknown}"
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "tests/pipeline/params.yaml"])
+def test_the_params_files_of_the_root_hold_every_key_that_its_pipeline_names(name):
+    written = yaml.safe_load((ROOT / name).read_text())
+    for stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values():
+        for key in stage.get("params", []):
+            part = written
+            for word in key.split("."):
+                assert word in part, f"{name}: {key} is missing, and DVC would stop there"
+                part = part[word]

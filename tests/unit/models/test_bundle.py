@@ -79,7 +79,7 @@ def test_a_classifier_has_no_head_and_says_so(tmp_path):
     save(tmp_path, embedder, None, layer)
     model = load_model(tmp_path)
     assert model.class_logits(images()).shape == (3, 4)
-    with pytest.raises(ModelError, match="is a classifier"):
+    with pytest.raises(ModelError, match="has no head"):
         model.scores(np.zeros((1, 64), np.float32), np.zeros((1, 64), np.float32))
 
 

@@ -30,7 +30,9 @@ def searched(new_clone):
 def configure(clone, study, **search):
     """Set section ``search``; a trial of the classifier lasts long enough to be killed."""
     params = yaml.safe_load((clone / "params.yaml").read_text())
-    params["classify"] |= {"epochs": EPOCHS, "patience": EPOCHS}
+    # without a warm start, so that low rates give poor trials
+    plain = {"normalise": False, "pair_weight": 0, "label_smoothing": 0.05}
+    params["classify"] |= {"epochs": EPOCHS, "patience": EPOCHS, **plain}
     defaults = {
         "study": study,
         "target": "classify",

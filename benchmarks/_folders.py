@@ -18,7 +18,7 @@ import numpy as np
 from _bench import ROOT
 
 PLACE = ROOT / ".twinfolio" / "folders"
-"""Where they are made, and found again."""
+"""Folder they are made in, and found again."""
 PAGE_PIXELS, PAGE_PATCHES, PAGES = 512, 4, (3, 5)
 """Side of a pasted page, patches on it, and fewest and most pages of a class."""
 

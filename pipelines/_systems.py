@@ -47,7 +47,7 @@ def open_system(stage: Stage, folder: Path, name: str) -> System:
 
 
 def final_name(stage: Stage, champion: Champion) -> str:
-    """What the champion is called on test: ``refit`` where it was trained once more."""
+    """Name of the champion on test: ``refit`` where it was trained once more."""
     return REFIT if stage.params.train.refit and champion.retrainable else champion.system
 
 

@@ -1,4 +1,4 @@
-"""What is said where training did not help: one sentence, with the advice that the data suggest."""
+"""Notes on a training that did not help: one sentence, with the advice that the data suggest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What advice rests on.
+    """Facts behind the advice.
 
     Attributes:
         images_a_class: Median number of training images of a class.
@@ -59,7 +59,7 @@ def untrained_note(unbeaten: list[str], facts: DataFacts) -> list[str]:
 
 
 def notes_of(comparison: Comparison) -> list[str]:
-    """What whoever uses the champion should know."""
+    """Notes for users of the champion."""
     present = [name for name in (FROZEN_TRUNK, COLOUR_HISTOGRAM) if name in comparison.judged]
     unbeaten = [baseline for baseline in present if not _training_gains(comparison, baseline)]
     return untrained_note(unbeaten, data_facts(comparison))
@@ -77,7 +77,7 @@ def _training_gains(comparison: Comparison, baseline: str) -> bool:
 
 
 def data_facts(comparison: Comparison) -> DataFacts:
-    """What advice rests on, of the data compared."""
+    """Facts behind the advice, of the data compared."""
     counts = np.unique(comparison.train.items.labels, return_counts=True)[1]
     groups = len(np.unique(comparison.queries.items.groups))
     return DataFacts(float(np.median(counts)), comparison.info.has_groups, groups)

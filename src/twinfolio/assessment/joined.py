@@ -18,7 +18,7 @@ _SIGN = "+"
 
 @dataclass(frozen=True)
 class Part:
-    """What a system brings into joins.
+    """A system's part in joins.
 
     Attributes:
         system: The system.
@@ -32,7 +32,7 @@ class Part:
 
 
 def part_of(system: System, vectors: Mapping[str, Floats]) -> Part:
-    """What a system brings into joins, of its embeddings of ``train`` and ``val``."""
+    """A system's part in joins, from its embeddings of ``train`` and ``val``."""
     own = {split: _own(system, rows) for split, rows in vectors.items()}
     return Part(system, own, spread_of_cosines(own["val"], own["train"]))
 

@@ -41,7 +41,7 @@ def load_system(folder: Path, name: str, device: str = "cpu", *, workers: int = 
 
 
 def head_builder(folder: Path) -> BuildScorer:
-    """What scores the vectors of a system's folder, as a function from a gallery to its scorer; without torch.
+    """Function from a gallery to the scorer of a system's folder; without torch.
 
     Raises:
         ModelError: The model has no head.

@@ -1,4 +1,4 @@
-"""What every system is judged on before test: validation against train, and frozen pairs of the two."""
+"""Validation protocol of all systems: validation queries against train, and frozen pairs of the two."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ValidationBench:
     resampling: Resampling
 
     def file(self, name: str) -> Path:
-        """Where a system's embeddings are kept."""
+        """File of a system's embeddings."""
         return self.embeddings / f"{name}.npz"
 
     def vectors(self, name: str) -> dict[str, np.ndarray]:

@@ -93,7 +93,7 @@ class FilledBatches(Batches):
 
 
 class _Hands:
-    """Which classes fill the next batch.
+    """Choice of the classes of the next batch.
 
     Args:
         classes: Class -> its number of images and of rows.

@@ -12,7 +12,7 @@ Method = Literal["whitening", "views", "query_expansion", "database_augmentation
 
 
 class TrainParams(Section):
-    """How long training may take, and what becomes of the champion before the one pass over test."""
+    """Time limit of training, and the refit of the champion before the one pass over test."""
 
     minutes: float = Field(default=18.0, gt=0)
     """Most minutes of all training stages together, where a section's ``epochs`` is null: 55 % for the classifier,

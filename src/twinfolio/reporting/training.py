@@ -40,7 +40,7 @@ def training_chapter(trainings: Mapping[str, Facts]) -> Chapter:
 
 
 def ending(facts: Facts) -> str:
-    """What ended a training, of its metrics."""
+    """Reason for the end of a training, from its metrics."""
     if "kept_share" not in facts:
         return "its number of epochs, or no gain on validation"
     if facts["capped"]:

@@ -30,7 +30,7 @@ _BLOCK = 128
 
 @dataclass(frozen=True)
 class Join:
-    """What is joined, in which order and with which weights.
+    """Members of a joined system, their order and weights.
 
     Attributes:
         names: The members.
@@ -81,7 +81,7 @@ def load_join(folder: Path) -> Join:
 
 
 def own_vectors(recipe: Recipe, rows: Floats) -> Floats:
-    """What a member brings into a join: its vectors, whitened where it whitens them, without key points."""
+    """A member's vectors in a join, whitened where it whitens them, without key points."""
     vectors = recipe.vectors_of(rows)
     return vectors if recipe.whitening is None else recipe.whitening.apply(vectors)
 

@@ -1,4 +1,4 @@
-"""Which kind of folder is opened: a trained model's, a classical system's or that of joined systems."""
+"""Opening a folder of any kind: a trained model's, a classical system's or that of joined systems."""
 
 from __future__ import annotations
 

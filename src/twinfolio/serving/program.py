@@ -67,7 +67,7 @@ class Program:
 
     @property
     def notes(self) -> list[str]:
-        """What whoever uses the model should know, a sentence each; none where the folder is older.
+        """Notes for users of the model, a sentence each; none where the folder is older.
 
         Raises:
             ModelError: ``notes.json`` is damaged.

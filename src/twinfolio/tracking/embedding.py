@@ -1,4 +1,4 @@
-"""What a model folder of any kind does to images, as the registry needs it."""
+"""Embedding of images by a model folder of any kind, for the registry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 NETS = ("numpy", "opencv-python-headless", "pillow", "safetensors", "timm", "torch")
 PROGRAMS = ("faiss-cpu", "imagehash", "mahotas", "onnxruntime")
-"""What classical systems and joined ones need besides."""
+"""Packages that classical and joined systems need besides."""
 
 
 @dataclass(frozen=True)

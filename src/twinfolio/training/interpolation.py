@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Kept:
-    """What was kept.
+    """Weights kept between the start and the end of a training.
 
     Attributes:
         share: Share of the end's weights.

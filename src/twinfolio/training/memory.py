@@ -1,4 +1,4 @@
-"""How the C library's allocator treats freed memory while training runs."""
+"""Setting of the C library's allocator for training: freed memory is kept."""
 
 from __future__ import annotations
 

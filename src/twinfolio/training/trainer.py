@@ -147,7 +147,7 @@ def build_trainer(
 
 
 def _open_ended(budget: Budget, work_dir: Path, more: Sequence[pl.Callback]) -> list[pl.Callback]:
-    """What a training in rounds needs: an average of the weights, where none is asked for, and its cap."""
+    """Callbacks of a training in rounds: an average of the weights, where none is asked for, and its cap."""
     callbacks: list[pl.Callback] = []
     if not budget.open_ended:
         return callbacks

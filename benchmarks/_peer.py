@@ -1,4 +1,4 @@
-"""What the peers' scripts share: the store, the trunk, the clock of a budget, and the embeddings they hand back.
+"""Shared parts of the peers' scripts: the store, the trunk, the clock of a budget, and the embeddings they hand back.
 
 It runs in the peers' own environments: NumPy, torch, torchvision and timm are all it knows, and nothing of Twinfolio.
 """
@@ -26,7 +26,7 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Task:
-    """What a script is asked to do.
+    """Task of a script.
 
     Attributes:
         store: A store of Twinfolio's, read as plain NumPy files.

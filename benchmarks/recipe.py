@@ -43,7 +43,7 @@ SEEDED = ("split", "classify", "siamese", "scratch")
 RIVALS = ("classifier", "l1", "l2", "cosine", "frozen_trunk", "colour_histogram", "bow_rootsift", "vlad_rootsift")
 """The single systems that the champion has to hold against; a row has every system of its run."""
 BARS = {"mAP": -0.01, "P@1": -0.02}
-"""What the champion may be behind any other system by, with an interval that reaches 0."""
+"""Least lead of the champion over any other system, with an interval that reaches 0."""
 WANTED_LEADS, ENOUGH_GROUPS, MINUTES = 6, 100, 30
 HEAD = """# The default recipe on folders it was not tuned for
 
@@ -60,7 +60,7 @@ def settings(folder: Folder, seed: int) -> list[str]:
 
 
 def row_key(folder: Folder, seed: int, split: str) -> Row:
-    """What makes a row, and finds it again: not the commit, which changes when a row is committed."""
+    """Key of a row: not the commit, which changes when a row is committed."""
     params = hashlib.sha256((ROOT / "params.yaml").read_bytes() + repr(settings(folder, seed)).encode()).hexdigest()
     return {"folder": folder.name, "seed": seed, "split": split, "code": source_hash(ROOT)[:12], "params": params[:12]}
 
@@ -86,7 +86,7 @@ def measure(folder: Folder, seed: int, split: str, data: Path) -> Row:
 
 
 def read_result(workspace: Path, split: str) -> Row:
-    """What a run's reports say."""
+    """Row of a run, from its reports."""
     report = workspace / "reports" / STAGE[split]
     queries, metrics = pd.read_csv(report / "per_query.csv"), read_json(report / "metrics.json")
     champion = read_json(workspace / "outputs" / "compare_distances" / "champion.json")
